@@ -1,0 +1,27 @@
+"""tf_xai: train Keras models whose explanations are faithful, and see that they are.
+
+Names are imported when they are used: TensorBoard loads the plugin of this package without TensorFlow.
+"""
+
+import sys
+
+import lazy_loader
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["attributions", "callbacks", "datasets", "losses", "metrics", "visual"],
+    submod_attrs={
+        "core.score": ["Score"],
+        "explainer": ["Explainer"],
+        "explaining": ["explain"],
+        "explanation": ["Explanation"],
+        "training": ["ExplainableModel", "compile", "with_evidence"],
+    },
+)
+__all__ += ["__version__"]
+
+if "keras" in sys.modules:
+    # Keras finds saved classes by their registration, and that takes their import.
+    import tf_xai.training  # noqa: F401

@@ -1,0 +1,104 @@
+"""Baselines: the inputs that stand for "nothing there", one per row."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_xai.core import checks, random, trees
+from tf_xai.core.resize import along
+
+
+def resolve(baseline, inputs):
+    """A tree like `inputs`, same shapes.
+
+    Args:
+        baseline: A name ("zeros", "mean", "blur", "noise"), a number, an array that broadcasts to the inputs, or a
+            function of the inputs; or a nest of these in the structure of the inputs.
+        inputs: Tensor or nested tensors, each `(batch, ...)`.
+    """
+    if callable(baseline):
+        baseline = baseline(inputs)
+    if isinstance(baseline, (str, int, float)):
+        return trees.map_leaves(lambda leaf: _leaf(baseline, leaf), inputs)
+    remedy = "Pass one baseline per input, or a name such as 'zeros'."
+    checks.same_structure("baseline", baseline, inputs, remedy)
+    return trees.map_leaves(_leaf, baseline, inputs)
+
+
+def _leaf(baseline, leaf):
+    """The baseline of one leaf. A mask is its own baseline."""
+    if not trees.is_float(leaf):
+        return leaf
+    if isinstance(baseline, str):
+        return checks.choose("baseline", baseline, BASELINES)(leaf)
+    values = tf.cast(baseline, leaf.dtype)
+    try:
+        tf.broadcast_static_shape(values.shape, leaf.shape)
+    except ValueError:
+        raise ValueError(
+            f"`baseline` must broadcast to the inputs. Expected: {tuple(leaf.shape)}. "
+            f"Received: {tuple(values.shape)}. Pass one row, one value per feature, or a number."
+        ) from None
+    return tf.broadcast_to(values, tf.shape(leaf))
+
+
+def zeros(leaf):
+    return tf.zeros_like(leaf)
+
+
+def mean(leaf):
+    """Every row's own mean per channel."""
+    return tf.broadcast_to(tf.reduce_mean(leaf, _spatial_axes(leaf, "mean"), keepdims=True), tf.shape(leaf))
+
+
+def blur(leaf):
+    """Every row blurred along its spatial axes, by a Gaussian of a tenth of their length."""
+    for axis in _spatial_axes(leaf, "blur"):
+        length = leaf.shape[axis]
+        if length is None:
+            raise ValueError("`baseline='blur'` needs inputs of known length. Pass the baseline as an array.")
+        distance = np.arange(length)[:, None] - np.arange(length)
+        kernel = np.exp(-0.5 * (distance / (length / 10)) ** 2)
+        leaf = along(leaf, kernel / kernel.sum(axis=1, keepdims=True), axis)
+    return leaf
+
+
+def noise(leaf):
+    """Uniform noise between every row's least and largest value, the same draw for all rows."""
+    axes = list(range(1, leaf.shape.rank))
+    low, high = tf.reduce_min(leaf, axes, keepdims=True), tf.reduce_max(leaf, axes, keepdims=True)
+    return low + (high - low) * tf.cast(random.uniform(0, tf.shape(leaf)[1:]), leaf.dtype)
+
+
+BASELINES = {function.__name__: function for function in (zeros, mean, blur, noise)}
+
+
+def _spatial_axes(leaf, name):
+    if leaf.shape.rank < 3:
+        raise ValueError(
+            f"`baseline={name!r}` needs inputs with spatial axes, `(batch, ..., channels)`. Received: "
+            f"{tuple(leaf.shape)}. For a table pass the training mean, `baseline=x_train.mean(axis=0)`."
+        )
+    return list(range(1, leaf.shape.rank - 1))
+
+
+@keras.saving.register_keras_serializable("tf_xai")
+class Samples:
+    """A baseline drawn from a data set: one of its rows for each row of the batch.
+
+    Args:
+        data: Array or nest of arrays in the structure of the inputs, each `(rows, ...)`.
+        seed: Integer. The draw depends on it and on the position in the batch only.
+    """
+
+    def __init__(self, data, seed=0):
+        self.data, self.seed = data, seed
+
+    def __call__(self, inputs):
+        checks.same_structure("data", self.data, inputs, "Pass the data set that the model was trained on.")
+        data = trees.map_leaves(tf.convert_to_tensor, self.data)
+        drawn = random.uniform(self.seed, [trees.batch_size(inputs)]) * tf.cast(trees.batch_size(data), tf.float32)
+        return trees.take(data, tf.cast(drawn, tf.int32))
+
+    def get_config(self):
+        return {"data": self.data, "seed": self.seed}

@@ -1,0 +1,69 @@
+"""The wording of argument errors, in one place: what was expected, what was received, and the remedy."""
+
+import difflib
+from contextlib import contextmanager
+
+import keras
+
+
+def choose(argument, name, table):
+    """`table[name]`, or a ValueError that lists the names and suggests the nearest."""
+    if isinstance(name, str) and name in table:
+        return table[name]
+    raise ValueError(
+        f"Unknown `{argument}`. Expected one of {sorted(table)}. Received: {name!r}.{nearest(name, table)}"
+    )
+
+
+def nearest(name, names):
+    """' Did you mean ...?', or nothing."""
+    close = difflib.get_close_matches(str(name), names, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def positive(argument, value):
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise ValueError(f"`{argument}` must be an integer of at least 1. Received: {argument}={value!r}.")
+
+
+def same_structure(argument, tree, inputs, remedy):
+    """Raises unless `tree` is nested exactly as `inputs` are."""
+    try:
+        keras.tree.assert_same_structure(tree, inputs)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"`{argument}` must have the structure of `inputs`. Expected {outline(inputs)}. "
+            f"Received: {outline(tree)}. {remedy}"
+        ) from None
+
+
+def outline(tree):
+    """The nesting of a tree in a few words: `keys ['age', 'image']`, `2 entries`, `one array`."""
+    if isinstance(tree, dict):
+        return f"keys {sorted(tree)}"
+    if isinstance(tree, (list, tuple)):
+        return f"{len(tree)} entries"
+    return "one array"
+
+
+def rows(indices, limit=10):
+    """'row 3' or 'rows 1, 2, 5': row numbers for a message, cut after `limit`."""
+    numbers = ", ".join(str(i) for i in indices[:limit])
+    more = f" and {len(indices) - limit} more" if len(indices) > limit else ""
+    return f"row{'s' if len(indices) > 1 else ''} {numbers}{more}"
+
+
+@contextmanager
+def context(sentence):
+    """Adds a sentence to any error that passes, so that it says where it happened."""
+    try:
+        yield
+    except Exception as error:
+        if sentence not in getattr(error, "__notes__", ()):
+            error.add_note(sentence)
+        raise
+
+
+def shapes(tree):
+    """The shapes of a tree for a message."""
+    return keras.tree.map_structure(lambda leaf: tuple(leaf.shape), tree)

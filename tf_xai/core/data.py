@@ -1,0 +1,92 @@
+"""What users pass as inputs, as tensors: arrays, data frames, data sets, in the dtypes that the model declares."""
+
+import itertools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_xai.core import checks, trees
+
+
+def to_tensors(model, inputs):
+    """Inputs as tensors: in the dtypes that the model declares, otherwise floats as Keras's `floatx`."""
+    declared = _declared(model, inputs)
+    leaves = [_to_tensor(leaf, dtype) for leaf, dtype in zip(trees.leaves(inputs), declared, strict=True)]
+    return trees.pack(inputs, leaves)
+
+
+def _declared(model, inputs):
+    """The dtype of every `keras.Input`, or None where the model declares none or is fed in another structure."""
+    try:
+        specs = keras.tree.flatten(model.input)
+        keras.tree.assert_same_structure(model.input, inputs)
+    except (AttributeError, ValueError, TypeError):
+        return [None] * len(trees.leaves(inputs))
+    return [spec.dtype for spec in specs]
+
+
+def _to_tensor(leaf, declared):
+    leaf = tf.convert_to_tensor(leaf)
+    if leaf.dtype == tf.float64 or (leaf.dtype.is_integer and declared and tf.as_dtype(declared).is_floating):
+        return tf.cast(leaf, keras.config.floatx())
+    return leaf
+
+
+def feature_names(x):
+    """The column names of a data frame, else None."""
+    return [str(name) for name in x.columns] if _is_frame(x) else None
+
+
+def _is_frame(x):
+    return hasattr(x, "to_numpy") and hasattr(x, "columns")
+
+
+def arrays(x):
+    """Data frames and anything that NumPy reads, as a tree of NumPy arrays or tensors."""
+
+    def leaf(x):
+        x = x.to_numpy() if _is_frame(x) else x
+        return x if isinstance(x, (np.ndarray, tf.Tensor)) else np.asarray(x)
+
+    return leaf(x) if _is_frame(x) else trees.map_leaves(leaf, _numbers(x))
+
+
+def _numbers(x):
+    """A plain list of numbers is one array, not a list of inputs."""
+    if isinstance(x, (list, tuple)) and all(not hasattr(entry, "shape") for entry in x):
+        return np.asarray(x)
+    return x
+
+
+def batches(x, target, batch_size):
+    """Yields `(inputs, target)` of at most `batch_size` rows, in batches of nearly equal size.
+
+    A `tf.data.Dataset` comes in its own batches; its labels and weights are left aside, as in `predict`.
+    """
+    if isinstance(x, tf.data.Dataset):
+        if target is not None:
+            raise ValueError("`target` can not be given with a dataset. Explain its arrays, or the predicted class.")
+        for element in x:
+            yield keras.utils.unpack_x_y_sample_weight(element)[0], None
+        return
+    rows = count(x)
+    if target is not None and len(target) != rows:
+        raise ValueError(
+            f"`target` must have one entry per row. Expected: {rows}. Received: {len(target)}. "
+            "Repeat one class for all rows with `numpy.full(len(x), k)`."
+        )
+    ends = np.linspace(0, rows, -(-rows // batch_size) + 1).astype(int)
+    for start, end in itertools.pairwise(ends):
+        part = slice(start, end)
+        yield trees.map_leaves(lambda leaf: leaf[part], x), None if target is None else target[part]  # noqa: B023
+
+
+def count(x):
+    """The rows of all arrays; a ValueError where they differ or there are none."""
+    rows = {leaf.shape[0] if len(leaf.shape) else None for leaf in trees.leaves(x)}
+    if len(rows) > 1 or None in rows:
+        raise ValueError(f"All inputs must have the same number of rows. Received shapes: {checks.shapes(x)}.")
+    if not rows or rows == {0}:
+        raise ValueError("There is nothing to explain: the inputs have no rows.")
+    return rows.pop()

@@ -1,0 +1,38 @@
+"""Random draws that depend on a seed and an index only: not on the batch, the chunk, the device or global state."""
+
+import tensorflow as tf
+
+# Named, because the automatic choice differs between devices and under XLA.
+_ALGORITHM = "philox"
+
+
+def key(seed):
+    """A stateless seed `(2,)`: of an int, always the same; of None, a fresh one; a tensor `(2,)` is taken as it is."""
+    if seed is None:
+        return tf.random.uniform((2,), maxval=tf.int32.max, dtype=tf.int32)
+    seed = tf.convert_to_tensor(seed, tf.int32)
+    return seed if seed.shape.rank else tf.stack([seed, 0])
+
+
+def normal(seed, shape):
+    return tf.random.stateless_normal(shape, key(seed), alg=_ALGORITHM)
+
+
+def uniform(seed, shape):
+    return tf.random.stateless_uniform(shape, key(seed), alg=_ALGORITHM)
+
+
+def normals(seed, indices, shape):
+    """One independent standard normal draw of `shape` for every index: `(len(indices), *shape)`."""
+    seed = key(seed)
+    return tf.map_fn(lambda k: normal(seed + k * tf.constant([0, 1]), shape), indices, fn_output_signature=tf.float32)
+
+
+def permutation(seed, count):
+    """The integers below `count` in random order."""
+    return tf.argsort(uniform(seed, (count,)))
+
+
+def fold(seed, number):
+    """A new seed made of a seed and a number, for a second independent stream."""
+    return key(seed) + tf.constant([1, 0]) * (7919 * (number + 1))

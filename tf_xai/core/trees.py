@@ -1,0 +1,89 @@
+"""Arithmetic on nested inputs: one tensor, or dicts, lists and tuples of tensors with a shared batch axis.
+
+Leaves that are not floating point (boolean masks) are carried along unchanged and get zero attributions.
+"""
+
+import keras
+import tensorflow as tf
+
+map_leaves = keras.tree.map_structure
+leaves = keras.tree.flatten
+pack = keras.tree.pack_sequence_as
+
+
+def is_float(leaf):
+    return tf.as_dtype(leaf.dtype).is_floating
+
+
+def batch_size(tree):
+    """Rows in the batch: an int where the shape is static, else a scalar tensor."""
+    first = leaves(tree)[0]
+    return tf.shape(first)[0] if first.shape[0] is None else first.shape[0]
+
+
+def row_size(tree):
+    """Elements per row, all leaves together; an axis of unknown length counts as one."""
+    return sum(tf.TensorShape([n or 1 for n in leaf.shape[1:]]).num_elements() for leaf in leaves(tree))
+
+
+def zeros_like(tree):
+    """Float zeros in the shape of every leaf."""
+    return map_leaves(lambda x: tf.zeros(tf.shape(x), x.dtype if is_float(x) else tf.float32), tree)
+
+
+def subtract(tree, other):
+    return map_leaves(lambda x, y: x - y if is_float(x) else tf.zeros(tf.shape(x)), tree, other)
+
+
+def multiply(tree, other):
+    return map_leaves(tf.multiply, tree, other)
+
+
+def square(tree):
+    return map_leaves(tf.square, tree)
+
+
+def axpy(factors, tree, other):
+    """`factors[k] * tree + other` for every k, as leaves `(count, batch, ...)`."""
+
+    def leaf(x, y):
+        y = repeat(y, tf.shape(factors)[0])
+        return align(tf.cast(factors, x.dtype), x.shape.rank + 1) * x + y if is_float(y) else y
+
+    return map_leaves(leaf, tree, other)
+
+
+def repeat(leaf, count):
+    """One leaf `(batch, ...)` as `(count, batch, ...)`."""
+    return tf.broadcast_to(leaf, tf.concat([[count], tf.shape(leaf)], 0))
+
+
+def align(factors, rank):
+    """Appends axes of length one to `factors` until it has `rank` axes."""
+    return tf.reshape(factors, tf.concat([tf.shape(factors), [1] * (rank - factors.shape.rank)], 0))
+
+
+def merge(tree):
+    """Leaves `(count, batch, ...)` to `(count * batch, ...)`."""
+    return map_leaves(lambda x: tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0)), tree)
+
+
+def split(tree, count):
+    """Leaves `(count * batch, ...)` to `(count, batch, ...)`."""
+    return map_leaves(lambda x: tf.reshape(x, tf.concat([[count, -1], tf.shape(x)[1:]], 0)), tree)
+
+
+def take(tree, rows):
+    """The rows with these indices."""
+    return map_leaves(lambda x: tf.gather(x, rows), tree)
+
+
+def sum_features(tree):
+    """Sum over everything but the batch axis and over all leaves: `(batch,)`, float32."""
+    flat = [tf.reshape(tf.cast(x, tf.float32), [tf.shape(x)[0], -1]) for x in leaves(tree)]
+    return tf.add_n([tf.reduce_sum(x, axis=1) for x in flat])
+
+
+def as_float(leaf):
+    """A mask as zeros and ones."""
+    return leaf if is_float(leaf) else tf.cast(leaf, tf.float32)

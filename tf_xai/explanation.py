@@ -1,0 +1,164 @@
+"""Explanation: what a user gets back."""
+
+import itertools
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tf_xai.core import trees
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Attributions of some rows, and what they explain.
+
+    Attributes:
+        values: Attributions, NumPy arrays in the structure and shapes of the inputs (maps: one channel).
+        score: `(rows,)`, the explained score.
+        target: `(rows,)` classes or `(rows, classes)` weights.
+        inputs: The explained inputs.
+        baseline_score: `(rows,)`, the score at the baseline or the mean over the background; None without one.
+        feature_names: Names of the columns, or None.
+        method: Name of the method.
+        options: Its options, in words.
+    """
+
+    values: Any
+    score: np.ndarray
+    target: np.ndarray
+    inputs: Any
+    baseline_score: np.ndarray | None = None
+    feature_names: list | None = None
+    method: str = ""
+    options: dict = field(default_factory=dict)
+
+    @property
+    def residual(self):
+        """`(rows,)`: `sum(values) - (score - baseline_score)`; None for methods without a baseline."""
+        if self.baseline_score is None:
+            return None
+        total = sum(leaf.reshape(len(leaf), -1).sum(axis=1, dtype="float64") for leaf in trees.leaves(self.values))
+        return (total - (self.score.astype("float64") - self.baseline_score)).astype("float32")
+
+    def __len__(self):
+        return len(self.score)
+
+    def __getitem__(self, rows):
+        """The explanation of some rows: a slice, a mask or row numbers."""
+        rows = [rows] if isinstance(rows, (int, np.integer)) else rows
+        some = lambda tree: None if tree is None else trees.map_leaves(lambda leaf: leaf[rows], tree)
+        parts = {name: some(getattr(self, name)) for name in _ARRAYS}
+        return Explanation(**parts, feature_names=self.feature_names, method=self.method, options=self.options)
+
+    def __repr__(self):
+        shapes = trees.map_leaves(lambda leaf: leaf.shape, self.values)
+        worst = "" if self.residual is None else f", largest residual {np.nanmax(np.abs(self.residual)):.2g}"
+        return f"Explanation({self.method}, {len(self)} rows, values {shapes}{worst})"
+
+    def to_shap(self):
+        """A `shap.Explanation`: every plot of the shap package draws it. One input array only."""
+        import shap
+
+        if not isinstance(self.values, np.ndarray):
+            raise ValueError("`to_shap` takes one input array. Build one of `e.values[name]`, `e.inputs[name]`.")
+        base = np.zeros_like(self.score) if self.baseline_score is None else self.baseline_score
+        return shap.Explanation(self.values, base, data=self.inputs, feature_names=self.feature_names)
+
+    def to_frame(self, feature_names=None):
+        """A pandas frame, one row per explained row: an attribution per column, then target, score and residual."""
+        import pandas as pd
+
+        columns = {}
+        for path, leaf in _named_leaves(self.values):
+            names = feature_names or self.feature_names if leaf.ndim == 2 and path == "x" else None
+            names = names or [_position(path, i) for i in np.ndindex(leaf.shape[1:])]
+            flat = leaf.reshape(len(leaf), -1)
+            if len(names) != flat.shape[1]:
+                raise ValueError(f"`feature_names` must name {flat.shape[1]} columns. Received: {len(names)}.")
+            columns.update(zip(names, flat.T, strict=True))
+        extra = {
+            "target": self.target if self.target.ndim == 1 else None,
+            "score": self.score,
+            "baseline_score": self.baseline_score,
+            "residual": self.residual,
+        }
+        return pd.DataFrame({**columns, **{name: values for name, values in extra.items() if values is not None}})
+
+    def plot(self, rows=None, **options):
+        """A matplotlib figure that fits the inputs: bars for tables, overlays for images, bands for series.
+
+        Args:
+            rows: Which rows to draw; the first four where None.
+            **options: See `tf_xai.visual.figures.plot`.
+        """
+        from tf_xai.visual.figures import plot
+
+        some = self[: min(4, len(self))] if rows is None else self[rows]
+        return plot(
+            some.values,
+            some.inputs,
+            score=some.score,
+            target=some.target,
+            feature_names=self.feature_names,
+            title=self.method.replace("_", " "),
+            **options,
+        )
+
+    def save(self, path):
+        """Writes one `.npz` file without pickles."""
+        trees_, meta = {}, {"feature_names": self.feature_names, "method": self.method, "options": self.options}
+        for name in _ARRAYS:
+            tree = getattr(self, name)
+            if tree is not None:
+                trees_.update({f"{name}/{i}": leaf for i, leaf in enumerate(trees.leaves(tree))})
+                meta[f"structure of {name}"] = _skeleton(tree)
+        np.savez_compressed(path, meta=np.array(json.dumps(meta)), **trees_)
+
+    @classmethod
+    def load(cls, path):
+        """Reads what `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            meta = json.loads(str(file["meta"]))
+            parts = {}
+            for name in _ARRAYS:
+                skeleton = meta.pop(f"structure of {name}", None)
+                leaves = (file[f"{name}/{i}"] for i in itertools.count())
+                parts[name] = None if skeleton is None else _rebuild(skeleton, leaves)
+        return cls(**parts, **meta)
+
+
+_ARRAYS = ("values", "score", "target", "inputs", "baseline_score")
+
+
+def _named_leaves(tree, path=""):
+    """`(name, leaf)` of every leaf; a single array is called 'x'."""
+    if isinstance(tree, dict):
+        return [pair for key in tree for pair in _named_leaves(tree[key], f"{path}.{key}" if path else str(key))]
+    if isinstance(tree, (list, tuple)):
+        return [pair for i, entry in enumerate(tree) for pair in _named_leaves(entry, f"{path or 'x'}{i}")]
+    return [(path or "x", tree)]
+
+
+def _position(path, index):
+    return f"{path}{index[0]}" if len(index) == 1 else f"{path}[{','.join(map(str, index))}]"
+
+
+def _skeleton(tree):
+    """The nesting of a tree as JSON, keys in the order of its leaves."""
+    if isinstance(tree, dict):
+        return {"dict": {key: _skeleton(tree[key]) for key in sorted(tree)}}
+    if isinstance(tree, (list, tuple)):
+        return {type(tree).__name__: [_skeleton(entry) for entry in tree]}
+    return "array"
+
+
+def _rebuild(skeleton, leaves):
+    if skeleton == "array":
+        return next(leaves)
+    ((kind, entries),) = skeleton.items()
+    if kind == "dict":
+        return {key: _rebuild(entry, leaves) for key, entry in entries.items()}
+    built = [_rebuild(entry, leaves) for entry in entries]
+    return tuple(built) if kind == "tuple" else built

@@ -1,0 +1,84 @@
+"""The LIME loss: a model that a linear surrogate describes well around every example."""
+
+import keras
+import tensorflow as tf
+
+from tf_xai.core import checks, random, surrogate
+from tf_xai.core.score import Score
+from tf_xai.core.variants import map_variants
+from tf_xai.losses.base import ExplanationLoss
+
+VARIANTS = ("linear", "ridge", "one_coordinate")
+
+
+@keras.saving.register_keras_serializable("tf_xai")
+class LIMEFidelity(ExplanationLoss):
+    """Penalises what a local linear surrogate `g` leaves unexplained.
+
+        penalty_n = mean_s (f(x_n + e_s) - g_n(x_n + e_s))^2 / var_s f(x_n + e_s),    e_s ~ N(0, scale^2 I)
+
+    `f` is the score of the true class, or the output of a regression; `g` the least-squares fit on the same
+    neighbours. The noise is shared by the rows of a batch and new at every step, so one QR factorisation serves them
+    all. Mean and variance count degrees of freedom: the penalty is `1 - R^2`, adjusted.
+
+    Args:
+        variant: "linear"; "ridge", with a penalty of 1 on the coefficients, as lime has it; or "one_coordinate", which
+            perturbs one random feature per step.
+        samples: Neighbours of every row. None takes the larger of 20 and twice the number of features, and 20 for one
+            coordinate. "linear" needs more than features + 1.
+        scale: Standard deviation of the neighbourhood, in units of the inputs (0.5 for standardised columns).
+        normalize: Whether to divide by the variance of `f` on the neighbourhood, so that flattening `f` earns nothing.
+            Without it the penalty is in squared units of the score.
+        weight, auto_share, output, name: See `ExplanationLoss`.
+
+    Reference: Plumb et al., 2020 (ExpO fidelity), https://arxiv.org/abs/1902.06787
+    """
+
+    def __init__(
+        self,
+        variant="linear",
+        samples=None,
+        scale=0.5,
+        normalize=True,
+        weight=1.0,
+        auto_share=1.0,
+        output=None,
+        name=None,
+    ):
+        super().__init__(weight, auto_share, output, name)
+        checks.choose("variant", variant, dict.fromkeys(VARIANTS, variant))
+        self.variant, self.samples, self.scale, self.normalize = variant, samples, scale, normalize
+
+    def bind(self, model):
+        return Score(model, output=self.output)
+
+    def call(self, explain, batch):
+        players, count = surrogate.number_players(batch.inputs, surrogate.features)
+        design, ridge = self._design(batch.seed, count)
+        variant = surrogate.perturbed(batch.inputs, players, self.scale * design)
+        samples = design.shape[0]
+        values = map_variants(explain, variant, samples, batch.inputs, batch.target, chunk=samples)
+        if self.variant == "one_coordinate":
+            design = tf.reduce_sum(design, axis=1, keepdims=True)
+        residual, total = surrogate.fit(design, values, ridge=ridge)
+        residual = residual / (samples - 1 - design.shape[1] if self.variant != "ridge" else samples)
+        if not self.normalize:
+            return residual
+        return residual / (total / (samples - 1) + keras.config.epsilon())
+
+    def _design(self, seed, count):
+        """Standard normal noise `(samples, features)`, and the ridge penalty of the fit."""
+        samples = self.samples or (20 if self.variant == "one_coordinate" else max(20, 2 * count))
+        if self.variant == "linear" and samples <= count + 1:
+            raise ValueError(
+                f"`LIMEFidelity` needs more samples than features + 1 = {count + 1}. Received: samples={samples}. Pass "
+                "more samples, or `variant='ridge'` or 'one_coordinate'."
+            )
+        if self.variant != "one_coordinate":
+            return random.normal(seed, (samples, count)), float(self.variant == "ridge")
+        place = tf.one_hot(tf.cast(random.uniform(random.fold(seed, 1), ()) * count, tf.int32), count)
+        return random.normal(seed, (samples, 1)) * place, 0.0
+
+    def get_config(self):
+        own = {name: getattr(self, name) for name in ("variant", "samples", "scale", "normalize")}
+        return {**own, **super().get_config()}

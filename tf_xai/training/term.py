@@ -1,0 +1,99 @@
+"""Term: one explanation loss at work in one model."""
+
+import inspect
+
+import keras
+import tensorflow as tf
+
+from tf_xai.core import checks
+
+
+class Term:
+    """An explanation loss bound to a model, with its line in the logs and its weight."""
+
+    def __init__(self, loss, model, auto_weights):
+        self.loss, self.line = loss, f"xai_{loss.name}_loss"
+        self._explain = loss.bind(model)
+        self.score = loss.score(self._explain)
+        self.metric = keras.metrics.Mean(name=self.line)
+        self._auto = auto_weights.get(loss.name) if loss.weight == "auto" else None
+
+    @property
+    def explains_by_gradient(self):
+        return getattr(self._explain, "method", None) == "gradient"
+
+    def lacks(self, evidence, training):
+        """Whether there is no evidence for a loss that needs some: an error in training, silence in validation."""
+        if evidence is not None or not self.loss.needs_evidence:
+            return False
+        if training:
+            raise ValueError(
+                f"`{type(self.loss).__name__}` needs evidence. Pass `tf_xai.with_evidence(x, irrelevant=masks)` as `x`."
+            )
+        return True
+
+    def penalty(self, batch, shared, sample_weight):
+        """The mean penalty of a batch, each row times its sample weight; the log has it without the weights."""
+        with checks.context(f"While computing {self.loss!r} of inputs of shape {checks.shapes(batch.inputs)}."):
+            rows = tf.cast(self.loss.call(self._explainer(shared), batch), tf.float32)
+        self.metric.update_state(rows)
+        if sample_weight is None:
+            return tf.reduce_mean(rows)
+        weights = tf.cast(self.score.select(sample_weight), tf.float32)
+        return tf.reduce_mean(rows * tf.reshape(weights, tf.shape(rows)))
+
+    def _explainer(self, shared):
+        """The bound explainer, or the gradient of the forward pass that the task loss has made already."""
+        if shared is None or not self.explains_by_gradient:
+            return self._explain
+        return lambda inputs, target: shared.gradients(self.score, target)
+
+    def weigh(self, penalty, task, training):
+        """The penalty times its weight; an automatic weight is set by the first training step with a penalty."""
+        if self._auto is None:
+            return self.loss.weight * penalty
+        weight = tf.convert_to_tensor(self._auto)
+        if training:
+            share = self.loss.auto_share * tf.cast(task, tf.float32) / penalty
+            weight = tf.stop_gradient(tf.where((weight < 0) & (penalty > 0), share, weight))
+            self._auto.assign(weight)
+        return tf.maximum(weight, 0.0) * penalty
+
+
+class AutoWeights(keras.layers.Layer):
+    """Holds the weights that the first step has set, so that they are saved with the model. -1 is not set yet."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.built = True
+        self._by_name = {}
+
+    def get(self, name):
+        """The weight of this name, not set."""
+        if name not in self._by_name:
+            self._by_name[name] = self.add_weight(
+                name=name,
+                shape=(),
+                initializer=keras.initializers.Constant(-1.0),
+                trainable=False,
+                dtype="float32",
+                aggregation="mean",
+            )
+        self._by_name[name].assign(-1.0)
+        return self._by_name[name]
+
+    def load_own_variables(self, store):
+        """A model loaded with `compile=False` has no weights to fill."""
+        if self.weights:
+            super().load_own_variables(store)
+
+
+def same_in_training(model):
+    """Whether a forward pass in training mode is the pass in inference mode: no BatchNorm, Dropout or the like."""
+    return not any(_minds_training(layer) for layer in model._flatten_layers())
+
+
+def _minds_training(layer):
+    if isinstance(layer, keras.Model) and type(layer).__module__.startswith("keras."):
+        return False  # Functional and Sequential pass the mode on
+    return "training" in inspect.signature(layer.call).parameters
