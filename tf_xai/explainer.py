@@ -56,7 +56,7 @@ class Explainer:
         return type(self)(**{**self._arguments(), **options})
 
     def in_training(self):
-        """The same explainer in one chunk: the tape of a training step keeps every pass, so a loop would save nothing."""
+        """The same explainer in one chunk: the tape of a training step keeps every pass, a loop would save nothing."""
         whole = self.has("chunk") and self.option("chunk") is None
         return self.replace(chunk=variants.ALL) if whole else self
 
@@ -120,11 +120,7 @@ class BoundExplainer:
             return explainer._function(self.score, inputs, target, **{**self._options, **changes})
 
     def report(self, inputs, target=None, **changes):
-        """Attributions and what they explain: `values, score, baseline_score, target` in a dict.
-
-        `baseline_score`, `(batch,)`, is the score at the baseline, or the mean score of the background; None for
-        methods without one.
-        """
+        """Attributions and what they explain: `values, score, baseline_score, target` in a dict."""
         return self._checked(self._report, inputs, target, changes)
 
     def _checked(self, function, inputs, target, changes):
@@ -144,29 +140,27 @@ class BoundExplainer:
             outputs = self.score.model(inputs, training=False)
             target = self.score.target_of(outputs) if target is None else target
             score = self.score.of(outputs, target)
-            baseline_score = self._baseline_score(inputs, outputs, target, **changes)
+            baseline_score = self.baseline_score(inputs, target, **changes)
         values = self.attribute(inputs, target, **changes)
         return {"values": values, "score": score, "baseline_score": baseline_score, "target": target}
 
-    def _baseline_score(self, inputs, outputs, target, **changes):
+    def baseline_score(self, inputs, target, **changes):
+        """`(batch,)`: the score at the baseline, or the mean score of the background; None for methods without one."""
         if self.explainer.has("background"):
-            return self._background_score(outputs, target)
+            return narrow(self._background_values(inputs), target)
         if self.explainer.has("baseline"):
             baseline = changes.get("baseline", self._options.get("baseline", self.explainer.option("baseline")))
             return self.score(baselines.resolve(baseline, inputs), target)
         return None
 
-    def _background_score(self, outputs, target):
-        """The mean over the background, or over the other rows of the batch."""
+    def _background_values(self, inputs):
+        """The mean outputs of the background for every row, or of the other rows of the batch."""
         background = self._options.get("background")
+        values = self.score.values(self.score.model(inputs if background is None else background, training=False))
         if background is None:
-            values = self.score.values(outputs)
             others = tf.cast(tf.maximum(tf.shape(values)[0] - 1, 1), tf.float32)
-            means = (tf.reduce_sum(values, axis=0) - values) / others
-        else:
-            values = self.score.values(self.score.model(background, training=False))
-            means = tf.repeat(tf.reduce_mean(values, axis=0, keepdims=True), trees.batch_size(outputs), axis=0)
-        return narrow(means, target)
+            return (tf.reduce_sum(values, axis=0) - values) / others
+        return tf.repeat(tf.reduce_mean(values, axis=0, keepdims=True), trees.batch_size(inputs), axis=0)
 
 
 def _trace(function):

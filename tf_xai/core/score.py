@@ -100,8 +100,8 @@ class Score:
             wrong = np.flatnonzero((target < 0) | (target >= self.classes))
             if wrong.size:
                 raise ValueError(
-                    f"`target` must be one of {self.classes} classes, 0 to {self.classes - 1}. Received: "
-                    f"{target[wrong[0]]} in {checks.rows(wrong)}."
+                    f"`target` must be one of {self.classes} classes, 0 to {self.classes - 1}. "
+                    f"Received: {target[wrong[0]]}."
                 )
         elif self.space in ("output", "probability") and self._sums_to_one() and np.ptp(target, axis=-1).max() == 0:
             warnings.warn(
