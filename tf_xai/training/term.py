@@ -94,6 +94,8 @@ def same_in_training(model):
 
 
 def _minds_training(layer):
-    if isinstance(layer, keras.Model) and type(layer).__module__.startswith("keras."):
-        return False  # Functional and Sequential pass the mode on
+    """Of Keras's own layers those that normalise by the batch or draw at random; of others all that take the mode."""
+    if type(layer).__module__.split(".")[0] == "keras":
+        normalizes = isinstance(layer, (keras.layers.BatchNormalization, keras.layers.SpectralNormalization))
+        return normalizes or getattr(layer, "seed_generator", None) is not None
     return "training" in inspect.signature(layer.call).parameters
