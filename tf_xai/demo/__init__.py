@@ -1,0 +1,1 @@
+"""`tf-xai demo`: a network trained without and with an explanation loss."""

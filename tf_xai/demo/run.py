@@ -1,0 +1,120 @@
+"""Trains the same network without and with `RightReasons`, on digits with a planted shortcut, and compares."""
+
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import tf_xai as xai
+from tf_xai.datasets import decoy, digits
+from tf_xai.demo.page import write_page
+
+PROBE, BATCH = 64, 64
+
+
+def run(output, epochs):
+    """Runs the demo, prints its table, and writes logs, pictures and a page to `output`. Returns the results."""
+    output = Path(output)
+    (x, y), (x_test, y_test) = digits()
+    x, masks = decoy(x, y)
+    shown, squares = decoy(x_test, y_test, informative=False, seed=1)
+    print(
+        f"{len(x)} MNIST digits. In training, a grey square in a corner gives the answer away; in the test it lies.\n"
+    )
+    results = {}
+    for name, losses in {"plain": [], "right_reasons": [xai.losses.RightReasons(weight=1.0)]}.items():
+        print(f"Training {name.replace('_', ' ')}:")
+        model, history, seconds = train(name, losses, (x, masks, y), (shown, y_test), output / "logs", epochs)
+        explanation = xai.explain(model, shown, y_test, batch_size=250, verbose=0)
+        results[name] = {
+            "history": history,
+            "explanation": explanation[:8],
+            "row": {
+                "train accuracy": history["accuracy"][-1],
+                "test, squares lie": history["val_accuracy"][-1],
+                "test, no squares": model.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"],
+                "attribution on square": mass(explanation.values, squares),
+                "deletion (lower is better)": history["xai_deletion"][-1],
+                "insertion (higher is better)": history["xai_insertion"][-1],
+                "ms per step": 1e3 * seconds,
+            },
+        }
+    report(results, output)
+    return results
+
+
+def network():
+    keras.utils.set_random_seed(0)
+    dense = keras.layers.Dense
+    layers = [keras.layers.Flatten(), dense(50, "relu"), dense(30, "relu"), dense(10, "softmax")]
+    return keras.Sequential([keras.Input((28, 28, 1)), *layers])
+
+
+def train(name, losses, data, test, logs, epochs):
+    """The trained model, its history, and the median seconds of a training step."""
+    x, masks, y = data
+    model = xai.compile(
+        network(),
+        keras.optimizers.Adam(1e-3),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        explanation_loss=losses,
+    )
+    clock = StepClock()
+    probe = test[0][:PROBE], test[1][:PROBE]
+    callbacks = [
+        clock,
+        xai.callbacks.ExplanationMetrics(*probe, metrics=["completeness", "deletion", "insertion", "lime_fidelity"]),
+        xai.callbacks.AttributionBoard(logs / name, *probe),
+        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _progress(epoch, epochs, logs)),
+    ]
+    inputs = xai.with_evidence(x, irrelevant=masks)
+    history = model.fit(inputs, y, BATCH, epochs, verbose=0, validation_data=test, callbacks=callbacks).history
+    return model, history, float(np.median(clock.seconds))
+
+
+class StepClock(keras.callbacks.Callback):
+    """The seconds of every training step; the first epoch, which compiles, is left out."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._start = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seconds.append(time.perf_counter() - self._start)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds = [] if epoch == 0 else self.seconds
+
+
+def mass(values, squares):
+    """The share of the attributions' magnitude that lies on the square, mean over the images."""
+    magnitude = np.abs(values).reshape(len(values), -1)
+    inside = magnitude * squares.reshape(len(values), -1)
+    return float(np.mean(inside.sum(axis=1) / np.maximum(magnitude.sum(axis=1), 1e-12)))
+
+
+def _progress(epoch, epochs, logs):
+    if epoch == 0 or (epoch + 1) % 5 == 0 or epoch + 1 == epochs:
+        print(
+            f"  epoch {epoch + 1:2d}/{epochs}  train {logs['accuracy']:.3f}  test {logs['val_accuracy']:.3f}  "
+            f"deletion {logs['xai_deletion']:.3f} (random {logs['xai_deletion_random']:.3f})  "
+            f"insertion {logs['xai_insertion']:.3f} (random {logs['xai_insertion_random']:.3f})",
+            flush=True,
+        )
+
+
+def report(results, output):
+    """Prints the table, writes pictures and page, and says where they are."""
+    plain, ours = (results[name]["row"] for name in ("plain", "right_reasons"))
+    print(f"\n{'':30}{'plain':>10}{'right reasons':>16}")
+    for name, value in plain.items():
+        print(f"{name:30}{value:10.3f}{ours[name]:16.3f}")
+    print(f"{'step time, ratio':30}{1:10.2f}{ours['ms per step'] / plain['ms per step']:16.2f}")
+    page = write_page(results, output)
+    print(f"\nPage with pictures:  {page}")
+    print(f"TensorBoard:         tensorboard --logdir {output / 'logs'}   (pip install 'tf-xai[tensorboard]')")
