@@ -8,8 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from tf_xai.attributions import METHODS
-from tf_xai.core import baselines, checks, data, trees, variants
+from tf_xai.core import baselines, checks, data, links, trees, variants
 from tf_xai.core.score import Score, narrow
+from tf_xai.core.tracing import trace
+
+# Bound explainers that a model keeps; the oldest goes first.
+KEPT = 32
 
 _SCORE_OPTIONS = ("output", "space", "from_logits")
 
@@ -38,8 +42,9 @@ class Explainer:
                     f"`{method}` has no option {name!r}. Expected some of {valid + list(_SCORE_OPTIONS)}."
                     + checks.nearest(name, valid + list(_SCORE_OPTIONS))
                 )
+        checks.choose("space", space, links.SPACES)
         self.method, self.output, self.space, self.from_logits = method, output, space, from_logits
-        self.options = options
+        self.options = {name: data.without_frames(value) for name, value in options.items()}
         self.defaults = inspect.signature(self._function).parameters
 
     def option(self, name):
@@ -69,6 +74,8 @@ class Explainer:
         key = (_freeze(self._arguments()), _freeze(getattr(model, "loss", None)))
         if key not in cache:
             cache[key] = BoundExplainer(self, model)
+        if len(cache) > KEPT:
+            del cache[next(iter(cache))]
         return cache[key]
 
     def _arguments(self):
@@ -84,7 +91,8 @@ class Explainer:
 
     def __repr__(self):
         method, *rest = self._arguments().items()
-        return f"Explainer({', '.join([repr(method[1]), *(f'{name}={value!r}' for name, value in rest)])})"
+        words = [f"{name}={checks.in_words(value)!r}" for name, value in rest]
+        return f"Explainer({', '.join([repr(method[1]), *words])})"
 
 
 _DEFAULTS = {name: inspect.signature(Explainer.__init__).parameters[name].default for name in _SCORE_OPTIONS}
@@ -98,8 +106,8 @@ class BoundExplainer:
         self.score = Score(model, **{name: getattr(explainer, name) for name in _SCORE_OPTIONS})
         # As tensors, arrays are inputs of the traced function; as NumPy arrays they would be constants in its graph.
         self._options = {name: _as_tensors(value, self.score.model) for name, value in explainer.options.items()}
-        self._attribute = _trace(lambda *arguments, **changes: self.attribute(*arguments, **changes))
-        self._report = _trace(lambda *arguments, **changes: self._attribute_and_score(*arguments, **changes))
+        self._attribute = trace(self.attribute)
+        self._report = trace(self._attribute_and_score)
 
     def __call__(self, inputs, target=None, **changes):
         """Attributions of a batch: a tree like `inputs`.
@@ -136,7 +144,7 @@ class BoundExplainer:
                 self.score.check(target)
 
     def _attribute_and_score(self, inputs, target, **changes):
-        with checks.context(f"While scoring inputs of shape {checks.shapes(inputs)}."):
+        with checks.context(f"While scoring {self.explainer!r} of inputs of shape {checks.shapes(inputs)}."):
             outputs = self.score.model(inputs, training=False)
             target = self.score.target_of(outputs) if target is None else target
             score = self.score.of(outputs, target)
@@ -163,16 +171,11 @@ class BoundExplainer:
         return tf.repeat(tf.reduce_mean(values, axis=0, keepdims=True), trees.batch_size(inputs), axis=0)
 
 
-def _trace(function):
-    """A traced function that serves every batch size. TensorFlow counts retraces by function object: one each."""
-    return tf.function(function, autograph=False, reduce_retracing=True)
-
-
 def _as_tensors(option, model):
     """Arrays of an option, also nested, as tensors; anything else as it is."""
     leaves = keras.tree.flatten(option)
     if any(hasattr(leaf, "__array__") for leaf in leaves):
-        return data.to_tensors(model, data.arrays(option))
+        return data.to_tensors(model, option)
     return option
 
 

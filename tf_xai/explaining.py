@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_xai.core import checks, data, trees
+from tf_xai.core import baselines, checks, data, trees
 from tf_xai.explainer import Explainer
 from tf_xai.explanation import Explanation
 
@@ -35,22 +35,18 @@ def explain(model, x, target=None, method="integrated_gradients", *, batch_size=
     [[1.0, 2.0, 3.0]]
     """
     explainer = _explainer(method, options)
+    checks.positive("batch_size", batch_size)
     names = data.feature_names(x)
     x = x if isinstance(x, tf.data.Dataset) else data.arrays(x)
     if np.ndim(target) == 0 and target is not None:
         target = np.full(data.count(x), target)
-    parts, inputs, broken = _run(explainer, model, x, target, batch_size, verbose)
-    values, score, baseline_score, target = _join(parts)
-    explanation = Explanation(
-        values=_without(broken, values),
-        score=_without(broken, score),
-        target=target,
-        inputs=_stack(inputs),
-        baseline_score=None if baseline_score is None else _without(broken, baseline_score),
-        feature_names=names,
-        method=explainer.method,
-        options=_described(explainer),
-    )
+    bound = explainer.bind(model)
+    parts = _run(bound, x, target, batch_size, verbose)
+    joined = {name: _stack([part[name] for part in parts]) for name in parts[0]}
+    broken = np.flatnonzero(joined.pop("broken"))
+    if bound.score.classes == 1:
+        joined["target"] = None  # a regression has no classes
+    explanation = Explanation(**joined, feature_names=names, info=_info(explainer, joined["inputs"]))
     _warn(explanation, explainer, broken)
     return explanation
 
@@ -63,82 +59,98 @@ def _explainer(method, options):
     return method
 
 
-def _run(explainer, model, x, target, batch_size, verbose):
-    """The reports of all batches, their inputs, and the numbers of the rows that are not finite."""
-    bound = explainer.bind(model)
+def _run(bound, x, target, batch_size, verbose):
+    """The reports of all batches, as dicts of NumPy arrays."""
     total = None if isinstance(x, tf.data.Dataset) else -(-data.count(x) // batch_size)
     bar = keras.utils.Progbar(total, unit_name="batch", verbose=verbose if verbose != "auto" else int(total != 1))
-    parts, inputs, broken, first = [], [], [], 0
+    parts, first = [], 0
     try:
         for batch, aim in data.batches(x, target, batch_size):
             batch = trees.map_leaves(np.asarray, batch)
-            rows = len(trees.leaves(batch)[0])
-            bad = _not_finite(batch)
-            changes = _rows_of_baseline(explainer, x, first, rows)
-            report = bound.report(_without(bad, batch, 0), aim, **changes)
-            parts.append(trees.map_leaves(lambda leaf: None if leaf is None else leaf.numpy(), report))
-            inputs.append(batch)
-            broken.extend(first + np.flatnonzero(bad))
-            first += rows
+            rows = slice(first, first + data.count(batch))
+            changes = {} if isinstance(x, tf.data.Dataset) else _rows_of_baseline(bound.explainer, x, rows)
+            parts.append(_report(bound, batch, aim, changes))
+            first = rows.stop
             bar.add(1)
     except KeyboardInterrupt:
         if not parts:
             raise
-        warnings.warn(f"Interrupted: the explanation holds the first {first} rows.", stacklevel=3)
+        done = sum(len(part["score"]) for part in parts)
+        warnings.warn(f"Interrupted: the explanation holds the first {done} rows.", stacklevel=3)
     if not parts:
         raise ValueError("There is nothing to explain: the data set has no batches.")
-    return parts, inputs, np.array(broken, int)
+    return parts
 
 
-def _rows_of_baseline(explainer, x, first, rows):
-    """Where the baseline has a row for every row of `x`: the rows of this batch."""
-    baseline = explainer.option("baseline")
-    leaves = [leaf for leaf in keras.tree.flatten(baseline) if hasattr(leaf, "shape")]
-    if not leaves or isinstance(x, tf.data.Dataset) or data.count(x) == 1:
+def _report(bound, batch, target, changes):
+    """The report of one batch. Rows that are not finite are left out of it, and NaN in what comes back."""
+    broken = _not_finite(batch)
+    kept = np.flatnonzero(~broken)
+    if not broken.any():
+        report = bound.report(batch, target, **changes)
+    elif kept.size:
+        some = lambda tree: None if tree is None else trees.map_leaves(lambda leaf: np.asarray(leaf)[kept], tree)
+        changes = {name: trees.map_leaves(_taking(kept, len(broken)), tree) for name, tree in changes.items()}
+        report = bound.report(some(batch), some(target), **changes)
+    else:  # run all the same, on zeros, for the shapes
+        report = bound.report(trees.map_leaves(np.zeros_like, batch), target, **changes)
+    report = {name: tree for name, tree in report.items() if tree is not None}
+    report = trees.map_leaves(lambda leaf: _spread(leaf.numpy(), kept, broken), report)
+    return {"baseline_score": None, **report, "inputs": batch, "broken": broken}
+
+
+def _taking(rows, count):
+    """A function that takes rows of arrays with `count` of them, and nothing of others."""
+    return lambda leaf: leaf[rows] if getattr(leaf, "shape", None) and len(leaf) == count else leaf
+
+
+def _spread(values, kept, broken):
+    """Results of the kept rows at their places; NaN, or class 0, in the others."""
+    if not broken.any():
+        return values
+    spread = np.full((len(broken), *values.shape[1:]), np.nan if values.dtype.kind == "f" else 0, values.dtype)
+    spread[kept] = values[: len(kept)]
+    return spread
+
+
+def _rows_of_baseline(explainer, x, rows):
+    """Where a baseline has a row for every row of `x`: the rows of this batch."""
+    baseline, count = explainer.option("baseline"), data.count(x)
+    if count == 1 or not any(hasattr(leaf, "shape") for leaf in trees.leaves(baseline)):
         return {}
-    ranks = {leaf.ndim for leaf in trees.leaves(x)}
-    if any(leaf.ndim in ranks and len(leaf) == data.count(x) for leaf in leaves):
-        cut = lambda leaf: tf.convert_to_tensor(np.asarray(leaf[first : first + rows], "float32"))
-        return {"baseline": trees.map_leaves(lambda leaf: cut(leaf) if hasattr(leaf, "shape") else leaf, baseline)}
-    return {}
+    checks.same_structure("baseline", baseline, x, baselines.REMEDY)
+
+    def leaf(baseline, x):
+        per_row = getattr(baseline, "ndim", 0) == x.ndim and len(baseline) == count
+        return tf.convert_to_tensor(baseline[rows], tf.float32) if per_row else baseline
+
+    return {"baseline": trees.map_leaves(leaf, baseline, x)}
 
 
 def _not_finite(batch):
     """`(rows,)`: whether a row holds NaN or infinity."""
     floats = [leaf.reshape(len(leaf), -1) for leaf in trees.leaves(batch) if leaf.dtype.kind == "f"]
-    return np.any([~np.isfinite(leaf).all(axis=1) for leaf in floats], axis=0) if floats else np.zeros(1, bool)
-
-
-def _without(rows, tree, value=np.nan):
-    """A tree in which some rows hold `value` instead."""
-
-    def leaf(x):
-        if x.dtype.kind != "f" or not np.any(rows):
-            return x
-        x = x.copy()
-        x[rows] = value
-        return x
-
-    return trees.map_leaves(leaf, tree)
+    return np.any([~np.isfinite(leaf).all(axis=1) for leaf in floats] or [np.zeros(data.count(batch), bool)], axis=0)
 
 
 def _stack(parts):
-    return keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
+    return None if parts[0] is None else keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
 
 
-def _join(parts):
-    none = parts[0]["baseline_score"] is None
-    baseline_score = None if none else np.concatenate([part["baseline_score"] for part in parts])
-    joined = [_stack([part[name] for part in parts]) for name in ("values", "score", "target")]
-    return joined[0], joined[1], baseline_score, joined[2]
-
-
-def _described(explainer):
-    """The options of an explainer in words that JSON can hold."""
+def _info(explainer, inputs):
+    """What was done, in words that JSON can hold."""
     named = {name: getattr(explainer, name) for name in ("output", "space")}
     options = {**{k: v for k, v in named.items() if v not in (None, "output")}, **explainer.options}
-    simple = (str, int, float, bool, type(None))
-    return {k: v if isinstance(v, simple) else f"{type(v).__name__} {checks.shapes(v)}" for k, v in options.items()}
+    carried = [leaf.dtype.name for leaf in trees.leaves(inputs) if leaf.dtype.kind == "b"]
+    info = {"method": explainer.method, "options": {name: checks.in_words(value) for name, value in options.items()}}
+    return {**info, "notes": ["Boolean inputs are carried along: their attributions are zero."] if carried else []}
+
+
+_NO_REACTION = (
+    "the score does not react to the inputs there. Usual reasons: a softmax or sigmoid that is saturated (pass "
+    "`space='logit'`), an input equal to its baseline, units that are off, or a model that does not use its inputs."
+)
+_NOTHING_FOR = "nothing in the layer speaks for the score there. Pass `relu=False` to see what speaks against it."
 
 
 def _warn(explanation, explainer, broken):
@@ -151,12 +163,8 @@ def _warn(explanation, explainer, broken):
         )
     if zero.size:
         which = "all rows" if zero.size == len(explanation) > 1 else checks.rows(zero)
-        warnings.warn(
-            f"All attributions of {which} are zero: the score does not react to the inputs there. Usual reasons: a "
-            "softmax or sigmoid that is saturated (pass `space='logit'`), an input equal to its baseline, units that "
-            "are off, or a model that does not use its inputs.",
-            stacklevel=3,
-        )
+        why = _NOTHING_FOR if explainer.option("relu") else _NO_REACTION
+        warnings.warn(f"All attributions of {which} are zero: {why}", stacklevel=3)
     if explainer.option("tolerance"):
         gap = np.abs(explanation.score - explanation.baseline_score)
         over = np.flatnonzero(np.abs(explanation.residual) > explainer.option("tolerance") * gap + 1e-5)

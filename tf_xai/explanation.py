@@ -17,22 +17,20 @@ class Explanation:
     Attributes:
         values: Attributions, NumPy arrays in the structure and shapes of the inputs (maps: one channel).
         score: `(rows,)`, the explained score.
-        target: `(rows,)` classes or `(rows, classes)` weights.
+        target: `(rows,)` classes or `(rows, classes)` weights; None for a regression.
         inputs: The explained inputs.
         baseline_score: `(rows,)`, the score at the baseline or the mean over the background; None without one.
         feature_names: Names of the columns, or None.
-        method: Name of the method.
-        options: Its options, in words.
+        info: What was done, in words: `method`, `options` and `notes`.
     """
 
     values: Any
     score: np.ndarray
-    target: np.ndarray
+    target: np.ndarray | None
     inputs: Any
     baseline_score: np.ndarray | None = None
     feature_names: list | None = None
-    method: str = ""
-    options: dict = field(default_factory=dict)
+    info: dict = field(default_factory=dict)
 
     @property
     def residual(self):
@@ -42,6 +40,10 @@ class Explanation:
         total = sum(leaf.reshape(len(leaf), -1).sum(axis=1, dtype="float64") for leaf in trees.leaves(self.values))
         return (total - (self.score.astype("float64") - self.baseline_score)).astype("float32")
 
+    @property
+    def _title(self):
+        return self.info.get("method", "attributions")
+
     def __len__(self):
         return len(self.score)
 
@@ -50,12 +52,12 @@ class Explanation:
         rows = [rows] if isinstance(rows, (int, np.integer)) else rows
         some = lambda tree: None if tree is None else trees.map_leaves(lambda leaf: leaf[rows], tree)
         parts = {name: some(getattr(self, name)) for name in _ARRAYS}
-        return Explanation(**parts, feature_names=self.feature_names, method=self.method, options=self.options)
+        return Explanation(**parts, feature_names=self.feature_names, info=self.info)
 
     def __repr__(self):
         shapes = trees.map_leaves(lambda leaf: leaf.shape, self.values)
         worst = "" if self.residual is None else f", largest residual {np.nanmax(np.abs(self.residual)):.2g}"
-        return f"Explanation({self.method}, {len(self)} rows, values {shapes}{worst})"
+        return f"Explanation({self._title}, {len(self)} rows, values {shapes}{worst})"
 
     def to_shap(self):
         """A `shap.Explanation`: every plot of the shap package draws it. One input array only."""
@@ -79,7 +81,7 @@ class Explanation:
                 raise ValueError(f"`feature_names` must name {flat.shape[1]} columns. Received: {len(names)}.")
             columns.update(zip(names, flat.T, strict=True))
         extra = {
-            "target": self.target if self.target.ndim == 1 else None,
+            "target": self.target if np.ndim(self.target) == 1 else None,
             "score": self.score,
             "baseline_score": self.baseline_score,
             "residual": self.residual,
@@ -102,13 +104,13 @@ class Explanation:
             score=some.score,
             target=some.target,
             feature_names=self.feature_names,
-            title=self.method.replace("_", " "),
+            title=self._title.replace("_", " "),
             **options,
         )
 
     def save(self, path):
         """Writes one `.npz` file without pickles."""
-        trees_, meta = {}, {"feature_names": self.feature_names, "method": self.method, "options": self.options}
+        trees_, meta = {}, {"feature_names": self.feature_names, "info": self.info}
         for name in _ARRAYS:
             tree = getattr(self, name)
             if tree is not None:

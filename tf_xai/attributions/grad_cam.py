@@ -82,6 +82,6 @@ def _place(maps, inputs, resize):
     placed = [trees.zeros_like(leaf) for leaf in leaves]
     leaf = leaves[matching[0]]
     if resize:
-        maps = resize_maps(maps, leaf.shape[1 : maps.shape.rank])
+        maps = resize_maps(maps, tf.shape(leaf)[1 : maps.shape.rank])
     placed[matching[0]] = maps[..., None] if trees.is_float(leaf) else maps
     return trees.pack(inputs, placed)

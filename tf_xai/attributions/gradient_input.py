@@ -25,5 +25,4 @@ def gradient_input(score, inputs, target=None):
 
     Reference: Shrikumar et al., 2016, https://arxiv.org/abs/1605.01713
     """
-    slope = gradients(score, inputs, target)
-    return trees.map_leaves(lambda x, g: trees.as_float(x) * g, inputs, slope)
+    return trees.multiply(inputs, gradients(score, inputs, target))

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_xai.callbacks.probe import Probe, by_name
 from tf_xai.core import trees
-from tf_xai.visual.figures import image, plot
+from tf_xai.core.tracing import trace
 from tf_xai.visual.overlay import grid, overlay
 
 
@@ -36,7 +36,7 @@ class AttributionBoard(keras.callbacks.Callback):
     def set_model(self, model):
         if model is not getattr(self, "_model", None):
             self._probe = Probe(model, self.x, self.y, self.explainers)
-            self._traced = tf.function(self._explain, autograph=False)
+            self._traced = trace(self._explain)
         super().set_model(model)
 
     def on_train_begin(self, logs=None):
@@ -74,6 +74,8 @@ def _draw(inputs, values):
     if isinstance(inputs, np.ndarray) and inputs.ndim == 4 and inputs.shape[-1] in (1, 3):
         plain = overlay(inputs, np.zeros_like(inputs))
         return grid([list(plain), list(overlay(inputs, values))], scale=max(1, 96 // inputs.shape[1]))
+    from tf_xai.visual.figures import image, plot  # matplotlib takes its time to import
+
     return image(plot(values, inputs))
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_xai.callbacks.probe import Probe, by_name
 from tf_xai.core import checks, random, trees
+from tf_xai.core.tracing import trace
 from tf_xai.metrics import METRICS, MODEL_METRICS, completeness
 
 
@@ -47,7 +48,7 @@ class ExplanationMetrics(keras.callbacks.Callback):
     def set_model(self, model):
         if model is not getattr(self, "_model", None):
             self._probe = Probe(model, self.x, self.y, self.explainers)
-            self._traced = tf.function(self._measure, autograph=False, reduce_retracing=True)
+            self._traced = trace(self._measure)
         super().set_model(model)
 
     def on_epoch_end(self, epoch, logs=None):

@@ -7,6 +7,8 @@ import tensorflow as tf
 from tf_xai.core import checks, random, trees
 from tf_xai.core.resize import along
 
+REMEDY = "Pass one baseline per input, or a name such as 'zeros'."
+
 
 def resolve(baseline, inputs):
     """A tree like `inputs`, same shapes.
@@ -18,10 +20,9 @@ def resolve(baseline, inputs):
     """
     if callable(baseline):
         baseline = baseline(inputs)
-    if isinstance(baseline, (str, int, float)):
+    if isinstance(baseline, (str, int, float, np.generic)):
         return trees.map_leaves(lambda leaf: _leaf(baseline, leaf), inputs)
-    remedy = "Pass one baseline per input, or a name such as 'zeros'."
-    checks.same_structure("baseline", baseline, inputs, remedy)
+    checks.same_structure("baseline", baseline, inputs, REMEDY)
     return trees.map_leaves(_leaf, baseline, inputs)
 
 
@@ -32,13 +33,11 @@ def _leaf(baseline, leaf):
     if isinstance(baseline, str):
         return checks.choose("baseline", baseline, BASELINES)(leaf)
     values = tf.cast(baseline, leaf.dtype)
-    try:
-        tf.broadcast_static_shape(values.shape, leaf.shape)
-    except ValueError:
+    if not checks.broadcasts(values.shape, leaf.shape):
         raise ValueError(
             f"`baseline` must broadcast to the inputs. Expected: {tuple(leaf.shape)}. "
             f"Received: {tuple(values.shape)}. Pass one row, one value per feature, or a number."
-        ) from None
+        )
     return tf.broadcast_to(values, tf.shape(leaf))
 
 
@@ -54,12 +53,10 @@ def mean(leaf):
 def blur(leaf):
     """Every row blurred along its spatial axes, by a Gaussian of a tenth of their length."""
     for axis in _spatial_axes(leaf, "blur"):
-        length = leaf.shape[axis]
-        if length is None:
-            raise ValueError("`baseline='blur'` needs inputs of known length. Pass the baseline as an array.")
-        distance = np.arange(length)[:, None] - np.arange(length)
-        kernel = np.exp(-0.5 * (distance / (length / 10)) ** 2)
-        leaf = along(leaf, kernel / kernel.sum(axis=1, keepdims=True), axis)
+        length = tf.shape(leaf)[axis]
+        place = tf.range(length, dtype=tf.float32) / tf.cast(length, tf.float32)
+        kernel = tf.exp(-0.5 * tf.square((place[:, None] - place) / 0.1))
+        leaf = along(leaf, kernel / tf.reduce_sum(kernel, axis=1, keepdims=True), axis)
     return leaf
 
 
@@ -102,3 +99,7 @@ class Samples:
 
     def get_config(self):
         return {"data": self.data, "seed": self.seed}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**keras.saving.deserialize_keras_object(config))

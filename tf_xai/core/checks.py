@@ -37,6 +37,12 @@ def same_structure(argument, tree, inputs, remedy):
         ) from None
 
 
+def broadcasts(shape, expected):
+    """Whether an array of one shape broadcasts to another; unknown lengths do."""
+    pairs = list(zip(tuple(shape)[::-1], tuple(expected)[::-1], strict=False))
+    return len(shape) <= len(expected) and all(n in (None, 1, m) or m is None for n, m in pairs)
+
+
 def outline(tree):
     """The nesting of a tree in a few words: `keys ['age', 'image']`, `2 entries`, `one array`."""
     if isinstance(tree, dict):
@@ -67,3 +73,14 @@ def context(sentence):
 def shapes(tree):
     """The shapes of a tree for a message."""
     return keras.tree.map_structure(lambda leaf: tuple(leaf.shape), tree)
+
+
+def in_words(value):
+    """An option as what JSON can hold: arrays by their shape, objects by their name."""
+    if isinstance(value, dict):
+        return {name: in_words(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [in_words(entry) for entry in value]
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
+    return f"array {tuple(value.shape)}" if hasattr(value, "shape") else getattr(value, "name", type(value).__name__)

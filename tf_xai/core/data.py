@@ -19,37 +19,36 @@ def to_tensors(model, inputs):
 def _declared(model, inputs):
     """The dtype of every `keras.Input`, or None where the model declares none or is fed in another structure."""
     try:
-        specs = keras.tree.flatten(model.input)
-        keras.tree.assert_same_structure(model.input, inputs)
+        specs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+        keras.tree.assert_same_structure(specs, inputs)
     except (AttributeError, ValueError, TypeError):
         return [None] * len(trees.leaves(inputs))
-    return [spec.dtype for spec in specs]
+    return [spec.dtype for spec in keras.tree.flatten(specs)]
 
 
 def _to_tensor(leaf, declared):
+    """Floats in the declared dtype; integers too, where the model declares floats."""
     leaf = tf.convert_to_tensor(leaf)
-    if leaf.dtype == tf.float64 or (leaf.dtype.is_integer and declared and tf.as_dtype(declared).is_floating):
-        return tf.cast(leaf, keras.config.floatx())
+    wanted = tf.as_dtype(declared or keras.config.floatx())
+    if wanted.is_floating and (leaf.dtype.is_floating or (leaf.dtype.is_integer and declared)):
+        return tf.cast(leaf, wanted)
     return leaf
 
 
 def feature_names(x):
     """The column names of a data frame, else None."""
-    return [str(name) for name in x.columns] if _is_frame(x) else None
+    return [str(name) for name in x.columns] if hasattr(x, "columns") else None
 
 
-def _is_frame(x):
-    return hasattr(x, "to_numpy") and hasattr(x, "columns")
+def without_frames(tree):
+    """A tree in which data frames and series are NumPy arrays."""
+    return trees.map_leaves(lambda leaf: leaf.to_numpy() if hasattr(leaf, "to_numpy") else leaf, tree)
 
 
 def arrays(x):
     """Data frames and anything that NumPy reads, as a tree of NumPy arrays or tensors."""
-
-    def leaf(x):
-        x = x.to_numpy() if _is_frame(x) else x
-        return x if isinstance(x, (np.ndarray, tf.Tensor)) else np.asarray(x)
-
-    return leaf(x) if _is_frame(x) else trees.map_leaves(leaf, _numbers(x))
+    keep = lambda leaf: leaf if isinstance(leaf, (np.ndarray, tf.Tensor)) else np.asarray(leaf)
+    return trees.map_leaves(keep, without_frames(_numbers(x)))
 
 
 def _numbers(x):

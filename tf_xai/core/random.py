@@ -2,9 +2,6 @@
 
 import tensorflow as tf
 
-# Named, because the automatic choice differs between devices and under XLA.
-_ALGORITHM = "philox"
-
 
 def key(seed):
     """A stateless seed `(2,)`: of an int, always the same; of None, a fresh one; a tensor `(2,)` is taken as it is."""
@@ -15,11 +12,18 @@ def key(seed):
 
 
 def normal(seed, shape):
-    return tf.random.stateless_normal(shape, key(seed), alg=_ALGORITHM)
+    """Standard normal, by inversion."""
+    return tf.math.ndtri(uniform(seed, shape))
 
 
 def uniform(seed, shape):
-    return tf.random.stateless_uniform(shape, key(seed), alg=_ALGORITHM)
+    """Uniform on (0, 1), both ends out.
+
+    The bits are drawn and converted here: TensorFlow and XLA turn the same bits into different floats, and choose
+    different algorithms where none is named.
+    """
+    bits = tf.random.stateless_uniform(shape, key(seed), None, None, tf.uint32, alg="philox")
+    return (tf.cast(tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32)), tf.float32) + 0.5) * 2.0**-23
 
 
 def normals(seed, indices, shape):

@@ -36,7 +36,8 @@ def subtract(tree, other):
 
 
 def multiply(tree, other):
-    return map_leaves(tf.multiply, tree, other)
+    """In float32, as attributions are."""
+    return map_leaves(lambda x, y: tf.cast(x, tf.float32) * tf.cast(y, tf.float32), tree, other)
 
 
 def square(tree):
@@ -82,8 +83,3 @@ def sum_features(tree):
     """Sum over everything but the batch axis and over all leaves: `(batch,)`, float32."""
     flat = [tf.reshape(tf.cast(x, tf.float32), [tf.shape(x)[0], -1]) for x in leaves(tree)]
     return tf.add_n([tf.reduce_sum(x, axis=1) for x in flat])
-
-
-def as_float(leaf):
-    """A mask as zeros and ones."""
-    return leaf if is_float(leaf) else tf.cast(leaf, tf.float32)

@@ -44,7 +44,8 @@ class ExplanationLoss:
         if weight != "auto" and not (isinstance(weight, (int, float)) and weight >= 0):
             raise ValueError(f"`weight` must be a number of at least 0, or 'auto'. Received: weight={weight!r}.")
         self.weight, self.auto_share, self.output = weight, auto_share, output
-        self.name = name or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(self).__name__)
+        self.name = name or words.lower()
 
     def bind(self, model):
         """What `call` explains with, for one model: a `BoundExplainer` or a `Score`."""

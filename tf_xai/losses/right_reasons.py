@@ -50,8 +50,7 @@ class RightReasons(ExplanationLoss):
         return super().target(score, labels, outputs)
 
     def call(self, explain, batch):
-        reasons = self.attributions(explain, batch)
-        wrong = trees.map_leaves(lambda mask, a: tf.cast(mask, a.dtype) * a, batch.irrelevant, reasons)
+        wrong = trees.multiply(batch.irrelevant, self.attributions(explain, batch))
         return trees.sum_features(trees.square(wrong))
 
     def get_config(self):

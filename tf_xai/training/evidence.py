@@ -43,7 +43,7 @@ def split_evidence(x):
 def _for_every_row(name, mask, leaf):
     """A mask with a batch axis like the input's. NumPy masks stay views: nothing is copied."""
     shape, expected = tuple(mask.shape), tuple(leaf.shape)
-    if not _broadcasts(shape, expected):
+    if not checks.broadcasts(shape, expected):
         raise ValueError(
             f"`{name}` must broadcast to the inputs. Expected: {expected}. Received: {shape}. Pass one mask per row, "
             "or one for all rows."
@@ -55,10 +55,3 @@ def _for_every_row(name, mask, leaf):
     if isinstance(leaf, tf.Tensor):
         return tf.broadcast_to(row, tf.concat([tf.shape(leaf)[:1], tf.shape(row)], 0))
     return np.broadcast_to(row, (expected[0], *row.shape))
-
-
-def _broadcasts(shape, expected):
-    """Whether a mask broadcasts to the inputs; unknown lengths do."""
-    known = [1 if n is None or m is None else n for n, m in zip(shape[::-1], expected[::-1], strict=False)]
-    fits = all(n in (1, m) for n, m in zip(known, expected[::-1], strict=False))
-    return fits and len(shape) <= len(expected)

@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from tf_xai.visual.overlay import AGAINST, FOR, overlay
 
@@ -21,13 +22,18 @@ def plot(values, inputs, *, score=None, target=None, feature_names=None, title="
     Returns: A matplotlib figure.
     """
     leaves = [(name, a, x) for (name, a), (_, x) in zip(_leaves(values), _leaves(inputs), strict=True)]
-    rows = len(leaves[0][1])
-    size = (0.5 + 3.2 * len(leaves), 0.6 + 2.6 * rows)
-    figure, axes = plt.subplots(rows, len(leaves), figsize=size, squeeze=False, layout="constrained")
-    for i, row in enumerate(axes):
-        for axis, (name, a, x) in zip(row, leaves, strict=True):
-            _panel(axis, a[i], x[i], feature_names, top)
-            axis.set_title(_caption(i, name, score, target), fontsize=9)
+    panels = [(i, *leaf) for i in range(len(leaves[0][1])) for leaf in leaves]
+    # Several inputs: one row of panels per explained row. One input: four to a row.
+    columns = len(leaves) if len(leaves) > 1 else min(4, len(panels))
+    rows = -(-len(panels) // columns)
+    size = (0.4 + 3 * columns, 0.5 + 2.6 * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    for axis in axes.flat:
+        axis.set_visible(False)
+    for axis, (i, name, a, x) in zip(axes.flat, panels, strict=False):
+        axis.set_visible(True)
+        _panel(axis, a[i], x[i], feature_names, top)
+        axis.set_title(_caption(i, name, score, target), fontsize=9)
     figure.suptitle(title, fontsize=10)
     plt.close(figure)  # kept out of pyplot's own list: a notebook would show it twice
     return figure
@@ -35,9 +41,9 @@ def plot(values, inputs, *, score=None, target=None, feature_names=None, title="
 
 def image(figure):
     """A figure as uint8 `(height, width, 3)`."""
-    figure.set_dpi(100)
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _panel(axis, values, inputs, names, top):

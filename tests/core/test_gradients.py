@@ -1,0 +1,97 @@
+"""Gradients of a score, against derivatives by hand."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import models
+from tf_xai.core.capture import find_layer
+from tf_xai.core.gradients import SharedPass, gradients, layer_gradients
+from tf_xai.core.score import Score
+
+
+def test_closed_form_on_nested_inputs(rng):
+    a, b = (tf.constant(rng.normal(size=(3, 2)), tf.float32) for _ in range(2))
+    score = lambda inputs, target: tf.reduce_sum(inputs["a"] ** 2 * tf.sin(inputs["b"][0]), axis=1)
+    result = gradients(score, {"a": a, "b": [b]})
+    np.testing.assert_allclose(result["a"], 2 * a * tf.sin(b), rtol=1e-5)
+    np.testing.assert_allclose(result["b"][0], a**2 * tf.cos(b), rtol=1e-5)
+
+
+def test_scores_are_summed_over_the_batch_so_that_half_precision_does_not_underflow():
+    x = tf.ones((4096, 1), tf.float16)
+    slopes = gradients(lambda inputs, target: inputs[:, 0] * 1e-6, x)
+    assert slopes.dtype == tf.float32
+    np.testing.assert_allclose(slopes, np.full((4096, 1), np.float16(1e-6)), rtol=1e-3)
+
+
+def test_masks_are_carried_without_a_gradient(rng):
+    x, mask = tf.constant(rng.normal(size=(2, 3)), tf.float32), tf.constant([[True, False, True]] * 2)
+    score = lambda inputs, target: tf.reduce_sum(tf.where(inputs[1], inputs[0], 0.0), axis=1)
+    slopes = gradients(score, [x, mask])
+    np.testing.assert_array_equal(slopes[0], np.array(mask, "float32"))
+    np.testing.assert_array_equal(slopes[1], np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
+def test_integers_are_an_error(dtype):
+    with pytest.raises(TypeError, match=f"Integer inputs have no gradient. Received: {dtype}.*token ids"):
+        gradients(lambda x, target: x, tf.ones((2, 3), dtype))
+
+
+def test_an_input_without_influence_is_a_warning():
+    inputs = [tf.ones((2, 3)), tf.ones((2, 5))]
+    with pytest.warns(UserWarning, match=r"does not depend on the input of shape \(2, 5\)"):
+        slopes = gradients(lambda x, target: tf.reduce_sum(x[0], axis=1), inputs)
+    np.testing.assert_array_equal(slopes[1], np.zeros((2, 5)))
+
+
+def test_layer_gradients(rng):
+    model, x = models.mlp(final=None), tf.constant(rng.normal(size=(2, 4)), tf.float32)
+    hidden, head = model.layers
+    target = tf.constant([1, 2])
+    activations, slopes = layer_gradients(Score(model), [hidden], x, target, lambda outputs: outputs[0])
+    np.testing.assert_allclose(activations, hidden(x), rtol=1e-6)
+    np.testing.assert_allclose(slopes, np.transpose(head.kernel)[target], rtol=1e-6)
+
+
+def test_layer_gradients_of_a_nested_layer_in_half_precision(rng):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = models.nested()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    x = tf.constant(rng.normal(size=(2, 8, 8, 1)), tf.float32)
+    layer = find_layer(model, "inner")
+    activations, slopes = layer_gradients(Score(model), [layer], x, tf.constant([0, 1]), lambda outputs: outputs[0])
+    assert activations.dtype == slopes.dtype == tf.float32
+    assert activations.shape == slopes.shape == (2, 8, 8, 4)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_shared_pass_gives_the_same_gradients(rng, training):
+    model, score = models.mlp(), None
+    score = Score(model, space="log_probability")
+    x, target = tf.constant(rng.normal(size=(3, 4)), tf.float32), tf.ones((3, 3))
+    shared = SharedPass(model, x, training)
+    np.testing.assert_allclose(shared.outputs, model(x), rtol=1e-6)
+    expected = gradients(score, x, target)
+    np.testing.assert_allclose(shared.gradients(score, target), expected, rtol=1e-5, atol=1e-7)
+    # The tape serves several losses.
+    np.testing.assert_allclose(shared.gradients(score, target), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_shared_pass_trains_the_weights_as_a_pass_of_its_own(rng):
+    model = models.mlp()
+    score, x = Score(model), tf.constant(rng.normal(size=(3, 4)), tf.float32)
+    target = tf.constant([0, 1, 2])
+
+    def slopes(explain):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(explain() ** 2)
+        return tape.gradient(loss, model.trainable_weights, unconnected_gradients="zero")
+
+    shared = slopes(lambda: SharedPass(model, x, False).gradients(score, target))
+    for own, other in zip(slopes(lambda: gradients(score, x, target)), shared, strict=True):
+        np.testing.assert_allclose(other, own, rtol=1e-4, atol=1e-7)

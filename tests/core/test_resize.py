@@ -1,0 +1,36 @@
+"""Linear resizing, against TensorFlow's bilinear resizing of images."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_xai.core.resize import resize
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (7, 9), (4, 4), (2, 3), (1, 5)])
+def test_agrees_with_bilinear_images(shape, rng):
+    maps = tf.constant(rng.normal(size=(2, 4, 5)), tf.float32)
+    expected = tf.image.resize(maps[..., None], shape, "bilinear")[..., 0]
+    np.testing.assert_allclose(resize(maps, shape), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_one_and_three_axes(rng):
+    series = tf.constant(rng.normal(size=(2, 4)), tf.float32)
+    as_image = tf.image.resize(series[:, :, None, None], (10, 1), "bilinear")
+    np.testing.assert_allclose(resize(series, (10,)), as_image[:, :, 0, 0], rtol=1e-5, atol=1e-6)
+    volume = tf.constant(rng.normal(size=(2, 3, 4, 5)), tf.float32)
+    slices = tf.image.resize(tf.transpose(volume, [0, 2, 3, 1]), (8, 10), "bilinear")
+    np.testing.assert_allclose(resize(volume, (3, 8, 10)), tf.transpose(slices, [0, 3, 1, 2]), rtol=1e-5, atol=1e-6)
+
+
+def test_a_constant_map_stays_constant():
+    np.testing.assert_allclose(resize(tf.ones((1, 3, 3, 2)), (7, 5, 4)), np.ones((1, 7, 5, 4)), rtol=1e-6)
+
+
+def test_an_unknown_length_is_an_error():
+    @tf.function(input_signature=[tf.TensorSpec([2, None])])
+    def stretch(maps):
+        return resize(maps, (4,))
+
+    with pytest.raises(ValueError, match="`resize=False`"):
+        stretch(tf.ones((2, 3)))

@@ -1,0 +1,76 @@
+"""Local surrogates, against NumPy and scikit-learn."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_xai.core import surrogate
+
+
+@pytest.fixture
+def data(rng):
+    """A design, the values of three rows, and weights."""
+    design = rng.normal(size=(20, 4))
+    values = design @ rng.normal(size=(4, 3)) + rng.normal(size=(20, 3)) + 2
+    return [array.astype("float32") for array in (design, values, rng.uniform(0.1, 2, size=20))]
+
+
+def _sums(design, values, weights, coefficients):
+    """Weighted residual and total sum of squares of a fit with intercept, given its slopes."""
+    centre = lambda matrix: matrix - np.average(matrix, axis=0, weights=weights)
+    rest = centre(values) - centre(design) @ coefficients
+    return weights @ rest**2, weights @ centre(values) ** 2
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_least_squares(data, weighted):
+    design, values, weights = data
+    weights = weights if weighted else np.ones(20)
+    root, full = np.sqrt(weights)[:, None], np.c_[design, np.ones(20)]
+    solution, *_ = np.linalg.lstsq(root * full, root * values, rcond=None)
+    expected = _sums(design, values, weights, solution[:4])
+    fitted = surrogate.fit(
+        tf.constant(design), tf.constant(values), tf.constant(weights, tf.float32) if weighted else None
+    )
+    np.testing.assert_allclose(fitted[0], expected[0], rtol=1e-4)
+    np.testing.assert_allclose(fitted[1], expected[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize("ridge", [1.0, 10.0])
+def test_ridge(data, ridge):
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    design, values, weights = data
+    solution = linear_model.Ridge(alpha=ridge).fit(design, values, sample_weight=weights)
+    expected = _sums(design, values, weights, solution.coef_.T)
+    fitted = surrogate.fit(*map(tf.constant, data), ridge=ridge)
+    np.testing.assert_allclose(fitted[0], expected[0], rtol=1e-4)
+    np.testing.assert_allclose(fitted[1], expected[1], rtol=1e-4)
+
+
+def test_a_linear_function_leaves_no_residual(data):
+    design, _, weights = data
+    values = design @ np.array([[1.0], [2.0], [0.0], [-1.0]], "float32") + 3
+    residual, total = surrogate.fit(tf.constant(design), tf.constant(values), tf.constant(weights))
+    assert residual[0] < 1e-8 * total[0]
+
+
+def test_players():
+    table, image = tf.zeros((2, 5)), tf.zeros((2, 16, 8, 3))
+    numbers, count = surrogate.number_players([table, image], surrogate.cells)
+    assert count == 5 + 64
+    assert sorted(numbers[0]) == list(range(5))
+    cells, sizes = np.unique(numbers[1], return_counts=True)
+    assert list(cells) == list(range(5, 69))
+    assert set(sizes) == {2 * 1 * 3}
+    assert np.all(numbers[1][..., :1] == numbers[1])
+    numbers, count = surrogate.number_players([table, image > 0], surrogate.features)
+    assert count == 5 and numbers[1] is None
+
+
+def test_perturbed_moves_all_rows_alike(rng):
+    inputs = {"x": tf.constant(rng.normal(size=(2, 3)), tf.float32), "mask": tf.constant([[True], [False]])}
+    players, count = surrogate.number_players(inputs, surrogate.features)
+    noise = tf.constant(rng.normal(size=(4, count)), tf.float32)
+    moved = surrogate.perturbed(inputs, players, noise)(tf.constant([3, 1]))
+    np.testing.assert_allclose(moved["x"][1], inputs["x"] + noise[1], rtol=1e-6)
+    np.testing.assert_array_equal(moved["mask"][0], inputs["mask"])

@@ -1,0 +1,55 @@
+"""Arithmetic on nested inputs, against NumPy."""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_xai.core import trees
+
+MASK = tf.constant([[True, False], [True, True]])
+
+
+def _tree(rng):
+    return {
+        "a": tf.constant(rng.normal(size=(2, 3)), tf.float32),
+        "b": [tf.constant(rng.normal(size=(2, 1, 2)), tf.float32)],
+    }
+
+
+def test_arithmetic_keeps_the_structure(rng):
+    tree, other = _tree(rng), _tree(rng)
+    for function, expected in [(trees.subtract, np.subtract), (trees.multiply, np.multiply)]:
+        result = function(tree, other)
+        np.testing.assert_array_equal(result["a"], expected(tree["a"], other["a"]))
+        np.testing.assert_array_equal(result["b"][0], expected(tree["b"][0], other["b"][0]))
+
+
+def test_axpy(rng):
+    tree, other, factors = _tree(rng), _tree(rng), np.array([0.0, 0.5, 2.0], "float32")
+    result = trees.axpy(tf.constant(factors), tree, other)
+    assert result["b"][0].shape == (3, 2, 1, 2)
+    for k, factor in enumerate(factors):
+        np.testing.assert_allclose(result["a"][k], factor * tree["a"].numpy() + other["a"], rtol=1e-6)
+
+
+def test_masks_are_carried(rng):
+    tree = [tf.constant(rng.normal(size=(2, 3)), tf.float32), MASK]
+    path = trees.axpy(tf.constant([0.25, 0.5]), trees.subtract(tree, tree), tree)
+    np.testing.assert_array_equal(path[1], np.stack([MASK, MASK]))
+    np.testing.assert_array_equal(trees.subtract(tree, tree)[1], np.zeros((2, 2)))
+    np.testing.assert_array_equal(trees.zeros_like(MASK), np.zeros((2, 2), "float32"))
+
+
+def test_merge_and_split_are_inverse(rng):
+    tree = {"a": tf.constant(rng.normal(size=(6, 2)), tf.float32)}
+    split = trees.split(tree, 3)
+    np.testing.assert_array_equal(split["a"], np.reshape(tree["a"], (3, 2, 2)))
+    np.testing.assert_array_equal(trees.merge(split)["a"], tree["a"])
+
+
+def test_sums_and_sizes(rng):
+    tree = _tree(rng)
+    expected = tree["a"].numpy().sum(1) + tree["b"][0].numpy().sum((1, 2))
+    np.testing.assert_allclose(trees.sum_features(tree), expected, rtol=1e-6)
+    assert trees.row_size(tree) == 5
+    assert trees.batch_size(tree) == 2
+    np.testing.assert_array_equal(trees.take(tree, [1, 1])["a"], tree["a"].numpy()[[1, 1]])

@@ -1,0 +1,53 @@
+"""How the tests of the losses ask one for its value, and what they check on every one."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tests.models import mlp
+from tf_xai.losses.base import Batch
+
+
+def rows(loss, model, x, y=None, irrelevant=None, step=0):
+    """The penalty of every row, for a training step of this number."""
+    x = keras.tree.map_structure(tf.convert_to_tensor, x)
+    bound = loss.bind(model)
+    score = loss.score(bound)
+    outputs = model(x)
+    y = np.zeros(len(outputs), int) if y is None else y
+    target = loss.target(score, score.select(y), outputs)
+    return loss.call(bound, Batch(x, target, irrelevant, tf.stack([0, step])))
+
+
+def weight_gradients(model, penalty):
+    """The gradients of the mean penalty with respect to the trainable weights, zero where there is none."""
+    with tf.GradientTape() as tape:
+        mean = tf.reduce_mean(penalty())
+    slopes = tape.gradient(mean, model.trainable_variables)
+    return [tf.zeros_like(v) if s is None else s for v, s in zip(model.trainable_variables, slopes, strict=True)]
+
+
+def assert_gradients_by_finite_differences(model, penalty, tolerance=0.02):
+    """Central differences of the mean penalty along one random direction per weight."""
+    rng = np.random.default_rng(0)
+    mean = lambda: float(tf.reduce_mean(penalty()))
+    for variable, slope in zip(model.trainable_variables, weight_gradients(model, penalty), strict=True):
+        start = variable.numpy()
+        direction = rng.normal(size=start.shape)
+        step = 5e-3
+        ends = []
+        for sign in (1, -1):
+            variable.assign(start + sign * step * direction)
+            ends.append(mean())
+        variable.assign(start)
+        numeric = (ends[0] - ends[1]) / (2 * step)
+        exact = float(np.sum(slope.numpy() * direction))
+        np.testing.assert_allclose(exact, numeric, rtol=tolerance, atol=1e-4, err_msg=variable.path)
+
+
+def network(activation):
+    """Table to logits of three classes, compiled so that they are known as such; wide weights make it curved."""
+    model = mlp(activation=activation, final=None)
+    model.set_weights([2 * w for w in model.get_weights()])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model

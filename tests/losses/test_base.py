@@ -1,0 +1,129 @@
+"""What all explanation losses have in common: arguments, names, configuration."""
+
+import keras
+import numpy as np
+import pytest
+
+import tf_xai as xai
+from tests.losses.models import rows
+from tests.models import mlp
+
+ExplanationLoss, LIMEFidelity, RightReasons = (
+    xai.losses.ExplanationLoss,
+    xai.losses.LIMEFidelity,
+    xai.losses.RightReasons,
+)
+CONCRETE = [RightReasons, LIMEFidelity]
+
+
+def test_every_exported_loss_is_tested_here():
+    exported = {getattr(xai.losses, name) for name in xai.losses.__all__}
+    assert exported == {ExplanationLoss, *CONCRETE}
+
+
+@pytest.mark.parametrize("loss", CONCRETE)
+@pytest.mark.parametrize("weight", [-1, -0.5, "automatic", None, [1.0], float("nan")])
+def test_weight_is_a_number_or_auto(loss, weight):
+    with pytest.raises(ValueError, match=r"`weight` must be a number of at least 0, or 'auto'"):
+        loss(weight=weight)
+
+
+@pytest.mark.parametrize("weight", [0, 2, 0.5, np.float32(0.5), np.int64(3), "auto"])
+def test_weights_that_serve(weight):
+    assert RightReasons(weight=weight).weight == weight
+
+
+@pytest.mark.parametrize("loss", CONCRETE)
+def test_unknown_argument(loss):
+    with pytest.raises(TypeError, match="wieght"):
+        loss(wieght=1.0)
+
+
+def test_unknown_variant():
+    with pytest.raises(ValueError, match=r"Unknown `variant`.*'ridge'.*Received: 'ridg'. Did you mean 'ridge'"):
+        LIMEFidelity("ridg")
+
+
+def test_unknown_explainer():
+    with pytest.raises(ValueError, match=r"Unknown `method`.*Did you mean 'gradient'"):
+        RightReasons("gradent")
+    with pytest.raises(TypeError, match="has no option 'steps'"):
+        RightReasons(xai.Explainer("gradient", steps=3))
+
+
+@pytest.mark.parametrize("bad", [{"samples": 0}, {"samples": 2.5}, {"scale": 0.0}, {"scale": -1.0}])
+def test_lime_fidelity_needs_a_neighbourhood(bad):
+    """A neighbourhood without points or without width explains nothing."""
+    with pytest.raises(ValueError, match=f"`{next(iter(bad))}`"):
+        LIMEFidelity(**bad)
+
+
+@pytest.mark.parametrize(("loss", "name"), [(RightReasons, "right_reasons"), (LIMEFidelity, "lime_fidelity")])
+def test_names(loss, name):
+    assert loss().name == name
+    assert loss(name="mine").name == "mine"
+
+
+CONFIGURED = {
+    "right_reasons": lambda: RightReasons(weight=10.0, auto_share=0.3, output="label", name="mine"),
+    "auto": lambda: RightReasons(weight="auto"),
+    "explainer_by_name": lambda: RightReasons("integrated_gradients", weight=2.0),
+    "explainer": lambda: RightReasons(xai.Explainer("integrated_gradients", steps=7, baseline=0.5, space="logit")),
+    "background": lambda: RightReasons(xai.Explainer("expected_gradients", background=np.eye(4, dtype="float32"))),
+    "lime_fidelity": lambda: LIMEFidelity("ridge", 30, 0.1, normalize=False, weight=3.0, auto_share=0.1, output=1),
+    "one_coordinate": lambda: LIMEFidelity("one_coordinate", weight="auto", name="mine"),
+}
+
+
+def flat(config):
+    """A configuration with arrays as lists, so that it can be compared."""
+    return keras.tree.map_structure(lambda leaf: np.asarray(leaf).tolist(), config)
+
+
+@pytest.mark.parametrize("case", CONFIGURED)
+def test_configuration_round_trip(case):
+    loss = CONFIGURED[case]()
+    assert flat(type(loss).from_config(loss.get_config()).get_config()) == flat(loss.get_config())
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert type(copy) is type(loss)
+    assert (copy.weight, copy.auto_share, copy.output, copy.name) == (
+        loss.weight,
+        loss.auto_share,
+        loss.output,
+        loss.name,
+    )
+    assert flat(copy.get_config()) == flat(loss.get_config())
+
+
+@pytest.mark.parametrize("case", ["explainer", "background", "one_coordinate"])
+def test_a_copy_has_the_same_value(case, rng):
+    loss, model = CONFIGURED[case](), mlp()
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    x, masks = rng.normal(size=(5, 4)).astype("float32"), np.ones((5, 4), "float32")
+    np.testing.assert_array_equal(rows(copy, model, x, irrelevant=masks), rows(loss, model, x, irrelevant=masks))
+
+
+def test_a_loss_of_ones_own(rng):
+    """A subclass with `bind` and `call` is all that it takes; without them the message says so."""
+
+    class MeanScore(ExplanationLoss):
+        def bind(self, model):
+            return xai.Score(model, output=self.output)
+
+        def call(self, explain, batch):
+            return explain(batch.inputs, batch.target)
+
+    x, y = rng.normal(size=(6, 4)).astype("float32"), rng.integers(0, 3, 6)
+    model = xai.ExplainableModel(mlp())
+    expected = model.base(x).numpy()[np.arange(6), y].mean()
+    model.compile("sgd", "sparse_categorical_crossentropy", explanation_loss=MeanScore(weight=0.0))
+    lines = model.fit(x, y, verbose=0).history
+    np.testing.assert_allclose(lines["xai_mean_score_loss"], [expected], rtol=1e-6)
+    with pytest.raises(NotImplementedError, match="ExplanationLoss must define `bind`"):
+        ExplanationLoss().bind(model)
+    with pytest.raises(NotImplementedError, match="ExplanationLoss must define `call`"):
+        ExplanationLoss().call(None, None)
+
+
+def test_representation_shows_the_weight():
+    assert repr(RightReasons(weight=10.0)) == "RightReasons(weight=10.0)"

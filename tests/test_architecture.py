@@ -1,0 +1,107 @@
+"""Who may import whom, and what a bare import costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tf_xai
+
+ROOT = Path(tf_xai.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+# What every part of the package may import of the others. New folders are added here.
+BELOW = {
+    "core": set(),
+    "visual": set(),
+    "datasets": set(),
+    "data": set(),
+    "board": set(),
+    "layers": {"core"},
+    "attributions": {"core"},
+    "explainer": {"core", "attributions"},
+    "explanation": {"core", "visual"},
+}
+BELOW["explaining"] = BELOW["explainer"] | BELOW["explanation"] | {"explainer", "explanation"}
+BELOW["losses"] = BELOW["metrics"] = BELOW["explainer"] | {"explainer"}
+BELOW["tradeoff"] = BELOW["losses"] | {"losses", "metrics"}
+for _part in ("training", "callbacks", "inspection", "report"):
+    BELOW[_part] = BELOW["tradeoff"] | BELOW["explaining"] | {"tradeoff", "explaining"}
+
+# They sit on top and import what they like.
+TOP = {"__init__", "cli", "demo", "interop", "serving", "scale"}
+
+
+def _tree(file):
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
+
+
+def _part(file):
+    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def _imports(file):
+    """The modules that a file names in imports, at its head or inside functions."""
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            # `from tf_xai import x` and `from tf_xai.core import x` alike name the module x, or something in it.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_imports_go_downwards(file):
+    part = _part(file)
+    own = {name.split(".")[1] for name in _imports(file) if name.startswith("tf_xai.")}
+    if part not in TOP:
+        assert part in BELOW, f"say in BELOW what {part} may import"
+        assert own <= BELOW[part] | {part}
+
+
+def test_the_plugin_of_tensorboard_imports_no_tensorflow():
+    for file in FILES:
+        if file.match("board/plugin*.py"):
+            assert not {name.split(".")[0] for name in _imports(file)} & {"tensorflow", "keras", "tf_xai"}
+
+
+def test_one_file_opens_a_tape():
+    naming = [str(file.relative_to(ROOT)) for file in FILES if "GradientTape(" in file.read_text(encoding="utf-8")]
+    assert naming == ["core/gradients.py"]
+
+
+def test_the_library_asserts_nothing():
+    for file in FILES:
+        assert not [node for node in ast.walk(_tree(file)) if isinstance(node, ast.Assert)], file
+
+
+def _brought_by(statement, after="pass"):
+    """The top-level modules that a statement adds to those of a fresh interpreter."""
+    script = f"import sys; {after}; old = set(sys.modules); {statement}; print(*(set(sys.modules) - old))"
+    names = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    return {name.split(".")[0] for name in names.split()}
+
+
+def test_a_bare_import_brings_no_framework():
+    assert not _brought_by("import tf_xai") & {"tensorflow", "keras"}
+
+
+def test_heavy_packages_are_imported_where_they_are_used():
+    brought = _brought_by("import tf_xai; tf_xai.explain", after="import tensorflow, keras")
+    assert not brought & {"lime", "shap", "sklearn", "pandas", "matplotlib", "tensorboard", "scipy"}
+
+
+def test_every_public_name_resolves():
+    assert {
+        *("explain", "Explainer", "Explanation", "Score", "ExplainableModel", "compile", "with_evidence"),
+        *("attributions", "callbacks", "losses", "metrics", "__version__"),
+    } <= set(tf_xai.__all__)
+    for name in tf_xai.__all__:
+        assert getattr(tf_xai, name) is not None
+    for name in ("attributions", "callbacks", "losses", "metrics"):
+        namespace = getattr(tf_xai, name)
+        assert namespace.__all__
+        assert all(hasattr(namespace, entry) for entry in namespace.__all__)
