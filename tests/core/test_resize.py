@@ -27,10 +27,10 @@ def test_a_constant_map_stays_constant():
     np.testing.assert_allclose(resize(tf.ones((1, 3, 3, 2)), (7, 5, 4)), np.ones((1, 7, 5, 4)), rtol=1e-6)
 
 
-def test_an_unknown_length_is_an_error():
-    @tf.function(input_signature=[tf.TensorSpec([2, None])])
-    def stretch(maps):
-        return resize(maps, (4,))
+def test_lengths_may_be_known_only_at_run_time():
+    @tf.function(input_signature=[tf.TensorSpec([2, None]), tf.TensorSpec([1], tf.int32)])
+    def stretch(maps, shape):
+        return resize(maps, shape)
 
-    with pytest.raises(ValueError, match="`resize=False`"):
-        stretch(tf.ones((2, 3)))
+    maps = tf.constant([[0.0, 1.0, 4.0], [3.0, 3.0, 3.0]])
+    np.testing.assert_allclose(stretch(maps, [5]), resize(maps, (5,)), atol=1e-6)

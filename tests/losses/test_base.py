@@ -125,5 +125,6 @@ def test_a_loss_of_ones_own(rng):
         ExplanationLoss().call(None, None)
 
 
-def test_representation_shows_the_weight():
-    assert repr(RightReasons(weight=10.0)) == "RightReasons(weight=10.0)"
+def test_representations_tell_losses_apart():
+    shown = [repr(RightReasons(weight=10.0)), repr(RightReasons(explainer="integrated_gradients"))]
+    assert "weight=10.0" in shown[0] and "integrated_gradients" in shown[1]

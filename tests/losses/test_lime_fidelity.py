@@ -155,7 +155,7 @@ def test_gradient_by_finite_differences(variant, normalize, x):
 
 @pytest.mark.parametrize("samples", [1, 4, 5])
 def test_too_few_samples(samples, x):
-    with pytest.raises(ValueError, match=rf"more samples than features \+ 1 = 5. Received: samples={samples}"):
+    with pytest.raises(ValueError, match=rf"needs more than 5 samples for 4 features. Received: samples={samples}"):
         rows(LIMEFidelity(samples=samples), mlp(), x)
 
 

@@ -1,5 +1,7 @@
 """Metrics against closed forms: linear scores, where theory gives every value, and NumPy."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -58,7 +60,7 @@ def test_pixels_go_with_all_their_channels():
     weigh = tf.constant([[[100.0], [10.0]], [[1.0], [0.0]]])
     score = lambda x, target: tf.reduce_sum(x * weigh, axis=[1, 2, 3]) / 3
     curve = [111, 11, 1, 0, 0]
-    expected = sum((a + b) / 2 for a, b in zip(curve, curve[1:], strict=False)) / 4
+    expected = sum((a + b) / 2 for a, b in itertools.pairwise(curve)) / 4
     np.testing.assert_allclose(metrics.deletion(score, image, None, attributions, steps=4), [expected], rtol=1e-6)
 
 
@@ -67,7 +69,7 @@ def test_features_of_all_inputs_share_one_order():
     attributions = {"a": tf.constant([[1.0, 3.0]]), "b": tf.constant([[2.0]])}
     score = lambda x, target: x["a"][:, 0] + 100 * x["a"][:, 1] + 10 * x["b"][:, 0]
     curve = [111, 11, 1, 0]
-    expected = sum((a + b) / 2 for a, b in zip(curve, curve[1:], strict=False)) / 3
+    expected = sum((a + b) / 2 for a, b in itertools.pairwise(curve)) / 3
     np.testing.assert_allclose(metrics.deletion(score, inputs, None, attributions, steps=3), [expected], rtol=1e-6)
 
 

@@ -22,12 +22,8 @@ def predict_without_tf_xai(model, data, out):
     np.savez(out, keras.saving.load_model(model).predict(np.load(data)["x"], verbose=0))
 
 
-def go_on(model, data, out, first):
+def go_on(model, data, out):
     """Loads a saved model after importing nothing but keras and tf_xai, and trains it for two more epochs."""
-    import importlib
-
-    for name in ("keras", "tf_xai") if first == "keras" else ("tf_xai", "keras"):
-        importlib.import_module(name)
     import keras
     import numpy as np
 

@@ -71,7 +71,8 @@ class Score:
         """
         values, labels = self.values(outputs), tf.convert_to_tensor(self.select(labels))
         classes = values.shape[-1]
-        if self.link.settle(self._units(outputs)).kind is None and not labels.dtype.is_integer:
+        units = self._units(outputs)
+        if self.link.settle(units).kind is None and (units == 1 or not labels.dtype.is_integer):
             return tf.ones_like(values)
         if labels.shape.rank == values.shape.rank and labels.shape[-1] == classes and classes > 1:
             return tf.cast(labels, tf.float32)

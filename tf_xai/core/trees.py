@@ -15,6 +15,11 @@ def is_float(leaf):
     return tf.as_dtype(leaf.dtype).is_floating
 
 
+def tensors(tree):
+    """Arrays as tensors; tensors as they are."""
+    return map_leaves(tf.convert_to_tensor, tree)
+
+
 def batch_size(tree):
     """Rows in the batch: an int where the shape is static, else a scalar tensor."""
     first = leaves(tree)[0]

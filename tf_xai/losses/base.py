@@ -1,5 +1,6 @@
 """ExplanationLoss: what every explainability loss has in common."""
 
+import numbers
 import re
 from typing import Any, NamedTuple
 
@@ -32,8 +33,8 @@ class ExplanationLoss:
 
     Args:
         weight: A number, or "auto": at the first step the penalty times its weight is `auto_share` of the task loss,
-            and the weight stays. The right share is often near 1 for evidence, and 0.01 to 0.1 for fidelity.
-        auto_share: Share of the task loss, for `weight="auto"`.
+            and the weight stays.
+        auto_share: That share. Near 1 is right for evidence, 0.01 to 0.1 for fidelity.
         output: Name or index of the output that is explained.
         name: The logged line is `xai_<name>_loss`; by default the class name.
     """
@@ -41,9 +42,10 @@ class ExplanationLoss:
     needs_evidence = False
 
     def __init__(self, weight=1.0, auto_share=1.0, output=None, name=None):
-        if weight != "auto" and not (isinstance(weight, (int, float)) and weight >= 0):
+        if weight != "auto" and not (isinstance(weight, numbers.Real) and weight >= 0):
             raise ValueError(f"`weight` must be a number of at least 0, or 'auto'. Received: weight={weight!r}.")
-        self.weight, self.auto_share, self.output = weight, auto_share, output
+        self.weight = weight if weight == "auto" else float(weight)
+        self.auto_share, self.output = auto_share, output
         words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(self).__name__)
         self.name = name or words.lower()
 
@@ -76,7 +78,8 @@ class ExplanationLoss:
         return cls(**keras.saving.deserialize_keras_object(config))
 
     def __repr__(self):
-        return f"{type(self).__name__}(weight={self.weight!r})"
+        words = [f"{name}={checks.in_words(value)!r}" for name, value in self.get_config().items() if value is not None]
+        return f"{type(self).__name__}({', '.join(words)})"
 
 
 def get(loss):

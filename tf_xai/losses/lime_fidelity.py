@@ -41,12 +41,16 @@ class LIMEFidelity(ExplanationLoss):
         scale=0.5,
         normalize=True,
         weight=1.0,
-        auto_share=1.0,
+        auto_share=0.05,
         output=None,
         name=None,
     ):
         super().__init__(weight, auto_share, output, name)
         checks.choose("variant", variant, dict.fromkeys(VARIANTS, variant))
+        if samples is not None:
+            checks.positive("samples", samples)
+        if not scale > 0:
+            raise ValueError(f"`scale` must be larger than 0. Received: scale={scale!r}.")
         self.variant, self.samples, self.scale, self.normalize = variant, samples, scale, normalize
 
     def bind(self, model):
@@ -68,11 +72,17 @@ class LIMEFidelity(ExplanationLoss):
 
     def _design(self, seed, count):
         """Standard normal noise `(samples, features)`, and the ridge penalty of the fit."""
-        samples = self.samples or (20 if self.variant == "one_coordinate" else max(20, 2 * count))
-        if self.variant == "linear" and samples <= count + 1:
+        if not count:
             raise ValueError(
-                f"`LIMEFidelity` needs more samples than features + 1 = {count + 1}. Received: samples={samples}. Pass "
-                "more samples, or `variant='ridge'` or 'one_coordinate'."
+                "`LIMEFidelity` adds noise to floating inputs, and all inputs are integer or boolean. For token ids, "
+                "train the model from the output of its embedding on."
+            )
+        samples = self.samples or (20 if self.variant == "one_coordinate" else max(20, 2 * count))
+        least = {"linear": count + 1, "one_coordinate": 2, "ridge": 0}[self.variant]
+        if samples <= least:
+            raise ValueError(
+                f"`LIMEFidelity(variant={self.variant!r})` needs more than {least} samples for {count} features. "
+                f"Received: samples={samples}. Pass more, or `variant='ridge'`."
             )
         if self.variant != "one_coordinate":
             return random.normal(seed, (samples, count)), float(self.variant == "ridge")

@@ -45,7 +45,7 @@ class RightReasons(ExplanationLoss):
         return bound
 
     def target(self, score, labels, outputs):
-        if self._of_the_paper:
+        if self._of_the_paper and score.is_classifier:
             return tf.ones_like(score.values(outputs))
         return super().target(score, labels, outputs)
 

@@ -12,7 +12,7 @@ def completeness(score, inputs, target, attributions, *, baseline="zeros", basel
 
     Args:
         score: Callable `(inputs, target) -> (batch,)`.
-        inputs: Tensor or nested tensors, each `(batch, ...)`.
+        inputs: Array, tensor or a nest of them, each `(batch, ...)`.
         target: `(batch,)` integer classes, weights of the outputs, or None.
         attributions: Tree like `inputs`.
         baseline: See `core.baselines.resolve`.
@@ -23,6 +23,7 @@ def completeness(score, inputs, target, attributions, *, baseline="zeros", basel
 
     Reference: Sundararajan et al., 2017, https://arxiv.org/abs/1703.01365
     """
+    inputs, attributions = trees.tensors(inputs), trees.tensors(attributions)
     if baseline_score is None:
         baseline_score = score(baselines.resolve(baseline, inputs), target)
     gap = score(inputs, target) - baseline_score

@@ -14,7 +14,7 @@ def deletion(score, inputs, target, attributions, *, baseline="zeros", steps=16,
 
     Args:
         score: Callable `(inputs, target) -> (batch,)`.
-        inputs: Tensor or nested tensors, each `(batch, ...)`.
+        inputs: Array, tensor or a nest of them, each `(batch, ...)`.
         target: `(batch,)` integer classes, weights of the outputs, or None.
         attributions: Tree like `inputs`, or that broadcasts to it.
         baseline: What replaces a feature, see `core.baselines.resolve`.
@@ -40,6 +40,7 @@ def insertion(score, inputs, target, attributions, *, baseline="zeros", steps=16
 
 
 def _area(score, inputs, target, attributions, baseline, steps, chunk, inserting):
+    inputs, attributions = trees.tensors(inputs), trees.tensors(attributions)
     start = baselines.resolve(baseline, inputs)
     ranks, count = _ranks(attributions, inputs)
 
@@ -90,7 +91,7 @@ def lime_fidelity(score, inputs, target, attributions=None, *, samples=256, scal
 
     Args:
         score: Callable `(inputs, target) -> (batch,)`.
-        inputs: Tensor or nested tensors, each `(batch, ...)`.
+        inputs: Array, tensor or a nest of them, each `(batch, ...)`.
         target: `(batch,)` integer classes, weights of the outputs, or None.
         attributions: Not used: the surrogate is fitted anew.
         samples: Neighbours of every row; at least four times the players are taken.
@@ -103,6 +104,7 @@ def lime_fidelity(score, inputs, target, attributions=None, *, samples=256, scal
 
     Reference: Ribeiro et al., 2016, https://arxiv.org/abs/1602.04938
     """
+    inputs = trees.tensors(inputs)
     players, count = surrogate.number_players(inputs, surrogate.cells)
     samples = max(samples, 4 * count)
     design = random.normal(seed, (samples, count))

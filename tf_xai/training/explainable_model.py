@@ -29,7 +29,7 @@ class ExplainableModel(keras.Model):
     def __init__(self, base, **kwargs):
         # No casts here: the base makes its own, and masks and gradients keep their precision.
         super().__init__(**{"dtype": base.dtype_policy, "autocast": False, **kwargs})
-        self.base = base
+        self.base, self.built, self.penalize_validation = base, base.built, False
         self.auto_weights = AutoWeights(name="auto_weights")
         if hasattr(base, "output_names"):
             self.output_names = base.output_names
@@ -38,7 +38,7 @@ class ExplainableModel(keras.Model):
     def build(self, input_shape=None):
         """The base builds itself, when it is made or first called."""
 
-    def compile(self, optimizer="rmsprop", loss=None, *, explanation_loss=(), penalize_validation=False, **kwargs):
+    def compile(self, optimizer="rmsprop", loss=None, *, explanation_loss=None, penalize_validation=False, **kwargs):
         """Keras's `compile`, with explanation losses.
 
         Args:
@@ -47,7 +47,8 @@ class ExplainableModel(keras.Model):
             optimizer, loss, **kwargs: See `keras.Model.compile`.
         """
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
-        losses = explanation_loss if isinstance(explanation_loss, (list, tuple)) else [explanation_loss]
+        losses = [] if explanation_loss is None else explanation_loss
+        losses = losses if isinstance(losses, (list, tuple)) else [losses]
         losses = [losses_base.get(entry) for entry in losses]
         names = [entry.name for entry in losses]
         if len(set(names)) < len(names):

@@ -37,10 +37,10 @@ class Term:
         with checks.context(f"While computing {self.loss!r} of inputs of shape {checks.shapes(batch.inputs)}."):
             rows = tf.cast(self.loss.call(self._explainer(shared), batch), tf.float32)
         self.metric.update_state(rows)
-        if sample_weight is None:
-            return tf.reduce_mean(rows)
-        weights = tf.cast(self.score.select(sample_weight), tf.float32)
-        return tf.reduce_mean(rows * tf.reshape(weights, tf.shape(rows)))
+        if sample_weight is not None:
+            rows *= tf.reshape(tf.cast(self.score.select(sample_weight), tf.float32), tf.shape(rows))
+        # A replica may have no rows at all: its mean is zero, as that of Keras's losses.
+        return tf.math.divide_no_nan(tf.reduce_sum(rows), tf.cast(tf.size(rows), tf.float32))
 
     def _explainer(self, shared):
         """The bound explainer, or the gradient of the forward pass that the task loss has made already."""
@@ -54,8 +54,11 @@ class Term:
             return self.loss.weight * penalty
         weight = tf.convert_to_tensor(self._auto)
         if training:
-            share = self.loss.auto_share * tf.cast(task, tf.float32) / penalty
-            weight = tf.stop_gradient(tf.where((weight < 0) & (penalty > 0), share, weight))
+            # All replicas see the same two numbers, those of the whole batch, and agree on the weight.
+            both = tf.stop_gradient(tf.stack([tf.cast(task, tf.float32), penalty]))
+            task, penalty_of_all = tf.unstack(tf.distribute.get_replica_context().all_reduce("sum", both))
+            share = self.loss.auto_share * task / penalty_of_all
+            weight = tf.where((weight < 0) & (penalty_of_all > 0), share, weight)
             self._auto.assign(weight)
         return tf.maximum(weight, 0.0) * penalty
 
