@@ -77,9 +77,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="CSV with the columns of UCI's Auto MPG")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--weight", type=float, default=0.1)
     options = parser.parse_args()
-    cases = {"plain": [], "LIMEFidelity": [xai.losses.LIMEFidelity(weight=options.weight)]}
+    # As the authors have it: squared error of the surrogate, weighed against the task loss at the first step.
+    cases = {"plain": [], "LIMEFidelity": [xai.losses.LIMEFidelity(weight="auto", normalize=False)]}
     rows = []
     for seed in range(options.seeds):
         parts = load(options.data, seed)

@@ -49,7 +49,7 @@ def accuracies(model, x, y, seed):
     right = model.predict(shown, batch_size=1000, verbose=0).argmax(axis=1) == y
     clean = model.predict(x, batch_size=1000, verbose=0).argmax(axis=1) == y
     worst = min(right[y == label].mean() for label in range(10))
-    return {"random squares": right.mean(), "no squares": clean.mean(), "worst class": worst}
+    return {"random squares": float(right.mean()), "no squares": float(clean.mean()), "worst class": float(worst)}
 
 
 def main():

@@ -49,8 +49,8 @@ def write_page(results, output):
         table=_table(results),
         pictures=encoded["attributions"],
         curves=encoded["curves"],
-        positive=tuple(FOR.astype(int)),
-        negative=tuple(AGAINST.astype(int)),
+        positive=tuple(FOR.astype(int).tolist()),
+        negative=tuple(AGAINST.astype(int).tolist()),
     )
     path = output / "index.html"
     path.write_text(page, encoding="utf-8")
