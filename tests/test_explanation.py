@@ -105,9 +105,9 @@ def test_frames():
 def test_frames_of_nested_inputs():
     pytest.importorskip("pandas")
     frame = _nested().to_frame()
-    columns = ["b[0,0,0]", "b[0,1,0]", "b[1,0,0]", "b[1,1,0]", "a00", "a100", "a101", "a102", "score"]
+    columns = ["b[0,0,0]", "b[0,1,0]", "b[1,0,0]", "b[1,1,0]", "a0", "a100", "a101", "a102", "score"]
     assert sorted(frame.columns) == sorted(columns)
-    np.testing.assert_array_equal(frame["a00"], [2.0, 2.0])
+    np.testing.assert_array_equal(frame["a0"], [2.0, 2.0])
 
 
 def test_to_shap():

@@ -1,6 +1,6 @@
 """tf_xai: train Keras models whose explanations are faithful, and see that they are.
 
-Names are imported when they are used: TensorBoard loads the plugin of this package without TensorFlow.
+Names are imported when they are used, so that the package itself is there at once, without TensorFlow.
 """
 
 import sys
@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["attributions", "callbacks", "datasets", "losses", "metrics", "visual"],
     submod_attrs={
+        "core": ["baselines"],
         "core.score": ["Score"],
         "explainer": ["Explainer"],
         "explaining": ["explain"],

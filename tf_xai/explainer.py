@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_xai.attributions import METHODS
 from tf_xai.core import baselines, checks, data, links, trees, variants
-from tf_xai.core.score import Score, narrow
+from tf_xai.core.score import Score, narrow, read_target
 from tf_xai.core.tracing import trace
 
 # Bound explainers that a model keeps; the oldest goes first.
@@ -70,8 +70,12 @@ class Explainer:
 
         The model keeps it, so that binding again traces nothing again.
         """
+        if not isinstance(model, keras.Layer):
+            raise TypeError(f"`model` must be a Keras model. Received: {type(model).__name__}.")
         cache = vars(model).setdefault("_tf_xai_bound", {})
-        key = (_freeze(self._arguments()), _freeze(getattr(model, "loss", None)))
+        # What a trace depends on beside the options: the loss tells what the outputs are, and layers may be edited.
+        layers = tuple((id(layer), getattr(layer, "activation", None)) for layer in model._flatten_layers())
+        key = (_freeze(self._arguments()), _freeze(getattr(model, "loss", None)), layers)
         if key not in cache:
             cache[key] = BoundExplainer(self, model)
         if len(cache) > KEPT:
@@ -136,12 +140,14 @@ class BoundExplainer:
         inputs = data.to_tensors(self.score.model, inputs)
         if target is None:
             return function(inputs, None, **changes)
-        target = tf.convert_to_tensor(target)
+        target = read_target(target, trees.batch_size(inputs))
         try:
-            return function(inputs, target, **changes)
-        finally:
-            if self.score.classes:
-                self.score.check(target)
+            result = function(inputs, tf.constant(target), **changes)
+        except tf.errors.InvalidArgumentError:
+            self.score.check(target)  # usually a class that does not exist
+            raise
+        self.score.check(target)
+        return result
 
     def _attribute_and_score(self, inputs, target, **changes):
         with checks.context(f"While scoring {self.explainer!r} of inputs of shape {checks.shapes(inputs)}."):

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_xai.core import baselines, checks, data, trees
+from tf_xai.core.score import read_target
 from tf_xai.explainer import Explainer
 from tf_xai.explanation import Explanation
 
@@ -36,17 +37,19 @@ def explain(model, x, target=None, method="integrated_gradients", *, batch_size=
     """
     explainer = _explainer(method, options)
     checks.positive("batch_size", batch_size)
-    names = data.feature_names(x)
+    names, index = data.feature_names(x), data.row_labels(x)
     x = x if isinstance(x, tf.data.Dataset) else data.arrays(x)
-    if np.ndim(target) == 0 and target is not None:
-        target = np.full(data.count(x), target)
+    if target is not None and not isinstance(x, tf.data.Dataset):
+        target = read_target(target, data.count(x))
     bound = explainer.bind(model)
     parts = _run(bound, x, target, batch_size, verbose)
     joined = {name: _stack([part[name] for part in parts]) for name in parts[0]}
     broken = np.flatnonzero(joined.pop("broken"))
     if bound.score.classes == 1:
         joined["target"] = None  # a regression has no classes
-    explanation = Explanation(**joined, feature_names=names, info=_info(explainer, joined["inputs"]))
+    index = None if index is None else index[: len(joined["score"])]
+    info = _info(explainer, joined["inputs"])
+    explanation = Explanation(**joined, feature_names=names, index=index, info=info)
     _warn(explanation, explainer, broken)
     return explanation
 
@@ -141,9 +144,14 @@ def _info(explainer, inputs):
     """What was done, in words that JSON can hold."""
     named = {name: getattr(explainer, name) for name in ("output", "space")}
     options = {**{k: v for k, v in named.items() if v not in (None, "output")}, **explainer.options}
-    carried = [leaf.dtype.name for leaf in trees.leaves(inputs) if leaf.dtype.kind == "b"]
+    carried = [leaf for leaf in trees.leaves(inputs) if leaf.dtype.kind in "biu"]
     info = {"method": explainer.method, "options": {name: checks.in_words(value) for name, value in options.items()}}
-    return {**info, "notes": ["Boolean inputs are carried along: their attributions are zero."] if carried else []}
+    return {
+        **info,
+        "notes": ["Integer and boolean inputs may have been held fixed: then their attributions are zero."]
+        if carried
+        else [],
+    }
 
 
 _NO_REACTION = (

@@ -3,6 +3,7 @@
 import itertools
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ class Explanation:
         inputs: The explained inputs.
         baseline_score: `(rows,)`, the score at the baseline or the mean over the background; None without one.
         feature_names: Names of the columns, or None.
+        index: `(rows,)`, the row labels of the data frame, or None.
         info: What was done, in words: `method`, `options` and `notes`.
     """
 
@@ -30,6 +32,7 @@ class Explanation:
     inputs: Any
     baseline_score: np.ndarray | None = None
     feature_names: list | None = None
+    index: np.ndarray | None = None
     info: dict = field(default_factory=dict)
 
     @property
@@ -56,7 +59,8 @@ class Explanation:
 
     def __repr__(self):
         shapes = trees.map_leaves(lambda leaf: leaf.shape, self.values)
-        worst = "" if self.residual is None else f", largest residual {np.nanmax(np.abs(self.residual)):.2g}"
+        known = np.abs([] if self.residual is None else self.residual[np.isfinite(self.residual)])
+        worst = f", largest residual {known.max():.2g}" if known.size else ""
         return f"Explanation({self._title}, {len(self)} rows, values {shapes}{worst})"
 
     def to_shap(self):
@@ -69,12 +73,16 @@ class Explanation:
         return shap.Explanation(self.values, base, data=self.inputs, feature_names=self.feature_names)
 
     def to_frame(self, feature_names=None):
-        """A pandas frame, one row per explained row: an attribution per column, then target, score and residual."""
+        """A pandas frame, one row per explained row: an attribution per column, then target, score and residual.
+
+        Where a column of the data has one of these names, they become `xai_target` and so on.
+        """
         import pandas as pd
 
         columns = {}
         for path, leaf in _named_leaves(self.values):
             names = feature_names or self.feature_names if leaf.ndim == 2 and path == "x" else None
+            names = names or ([path] if leaf.shape[1:] == (1,) and path != "x" else None)
             names = names or [_position(path, i) for i in np.ndindex(leaf.shape[1:])]
             flat = leaf.reshape(len(leaf), -1)
             if len(names) != flat.shape[1]:
@@ -86,7 +94,10 @@ class Explanation:
             "baseline_score": self.baseline_score,
             "residual": self.residual,
         }
-        return pd.DataFrame({**columns, **{name: values for name, values in extra.items() if values is not None}})
+        for name, column in extra.items():
+            if column is not None:
+                columns[f"xai_{name}" if name in columns else name] = column
+        return pd.DataFrame(columns, index=self.index)
 
     def plot(self, rows=None, **options):
         """A matplotlib figure that fits the inputs: bars for tables, overlays for images, bands for series.
@@ -109,7 +120,7 @@ class Explanation:
         )
 
     def save(self, path):
-        """Writes one `.npz` file without pickles."""
+        """Writes one `.npz` file (the ending is added where it lacks) without pickles."""
         trees_, meta = {}, {"feature_names": self.feature_names, "info": self.info}
         for name in _ARRAYS:
             tree = getattr(self, name)
@@ -121,7 +132,8 @@ class Explanation:
     @classmethod
     def load(cls, path):
         """Reads what `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
+        path = Path(path)
+        with np.load(path if path.suffix == ".npz" else f"{path}.npz", allow_pickle=False) as file:
             meta = json.loads(str(file["meta"]))
             parts = {}
             for name in _ARRAYS:
@@ -131,7 +143,7 @@ class Explanation:
         return cls(**parts, **meta)
 
 
-_ARRAYS = ("values", "score", "target", "inputs", "baseline_score")
+_ARRAYS = ("values", "score", "target", "inputs", "baseline_score", "index")
 
 
 def _named_leaves(tree, path=""):

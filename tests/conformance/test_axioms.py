@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import tf_xai as xai
 from tests import models
-from tests.conformance.axioms import AXIOMS, Axioms
+from tests.conformance.axioms import AXIOMS
 from tests.models import WEIGHTS
 
 
@@ -23,11 +23,6 @@ def test_every_method_is_found_under_its_name(method):
     assert xai.attributions.METHODS[method] is function
     assert function.__name__ == method
     assert function.__module__ == f"tf_xai.attributions.{method}"
-
-
-def test_the_options_of_the_table_are_cheap_options_of_the_method(explainer, axioms):
-    assert isinstance(axioms, Axioms)
-    assert explainer().method in AXIOMS
 
 
 def test_is_exact_on_a_linear_model(method, axioms, rng):

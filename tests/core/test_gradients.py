@@ -51,9 +51,21 @@ def test_layer_gradients(rng):
     model, x = models.mlp(final=None), tf.constant(rng.normal(size=(2, 4)), tf.float32)
     hidden, head = model.layers
     target = tf.constant([1, 2])
-    activations, slopes = layer_gradients(Score(model), [hidden], x, target, lambda outputs: outputs[0])
+    activations, slopes = layer_gradients(Score(model), [hidden], x, target, lambda outputs: outputs)
     np.testing.assert_allclose(activations, hidden(x), rtol=1e-6)
     np.testing.assert_allclose(slopes, np.transpose(head.kernel)[target], rtol=1e-6)
+
+
+def test_the_last_layer_that_the_score_depends_on_is_taken(rng):
+    model = models.two_outputs()
+    x, target = tf.constant(rng.normal(size=(2, 4)), tf.float32), tf.constant([0, 1])
+    layers, score = [model.layers[1], model.get_layer("amount")], Score(model, output="label")
+    activations, _ = layer_gradients(
+        Score(model, output="label"), layers, x, tf.constant([0, 1]), lambda outputs: outputs
+    )
+    assert activations.shape == (2, 6), "the hidden layer: the later one is that of the other output"
+    with pytest.raises(ValueError, match="does not depend on the layer"):
+        layer_gradients(score, layers[1:], x, target, lambda outputs: outputs)
 
 
 def test_layer_gradients_of_a_nested_layer_in_half_precision(rng):
@@ -64,7 +76,7 @@ def test_layer_gradients_of_a_nested_layer_in_half_precision(rng):
         keras.config.set_dtype_policy("float32")
     x = tf.constant(rng.normal(size=(2, 8, 8, 1)), tf.float32)
     layer = find_layer(model, "inner")
-    activations, slopes = layer_gradients(Score(model), [layer], x, tf.constant([0, 1]), lambda outputs: outputs[0])
+    activations, slopes = layer_gradients(Score(model), [layer], x, tf.constant([0, 1]), lambda outputs: outputs)
     assert activations.dtype == slopes.dtype == tf.float32
     assert activations.shape == slopes.shape == (2, 8, 8, 4)
 

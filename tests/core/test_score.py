@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tf_xai as xai
 from tests import models
 from tf_xai.core.gradients import gradients
 from tf_xai.core.score import Score, narrow
@@ -209,8 +210,14 @@ def test_an_unknown_space_is_named_with_the_nearest():
         Score(models.mlp(), space="logits")
 
 
-def test_a_wrapper_is_looked_through(x):
-    class Wrapper:
-        base = models.mlp()
+def test_only_our_own_wrapper_is_looked_through(x):
+    class Transfer(models.Subclassed):
+        """The usual class for transfer learning has a `base` too."""
 
-    assert Score(Wrapper()).model is Wrapper.base
+        def __init__(self):
+            super().__init__()
+            self.base = models.mlp(3)
+
+    model, wrapped = Transfer(), xai.ExplainableModel(models.mlp(3))
+    assert Score(model).model is model
+    assert Score(wrapped).model is wrapped.base

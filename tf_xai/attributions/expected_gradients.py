@@ -76,11 +76,14 @@ def _from_background(background, inputs, samples, seed):
 def _from_batch(inputs, seed):
     """Draw `k` takes for every row the row `1 + k mod (batch - 1)` places further on."""
     batch = trees.batch_size(inputs)
+    alone = (
+        "`expected_gradients` without a background takes the other rows of the batch, and this batch has one row. "
+        "Pass `background=`, rows of the training data."
+    )
     if isinstance(batch, int) and batch == 1:
-        raise ValueError(
-            "`expected_gradients` without a background takes the other rows of the batch, and this batch has one row. "
-            "Pass `background=`, rows of the training data."
-        )
+        raise ValueError(alone)
+    # Where the size is known at run time only, TensorFlow raises an InvalidArgumentError with the same words.
+    tf.debugging.assert_greater(batch, 1, message=alone)
 
     def reference(k):
         shift = 1 + k % tf.maximum(batch - 1, 1)

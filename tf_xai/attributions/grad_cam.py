@@ -33,13 +33,11 @@ def grad_cam(score, inputs, target=None, *, layer=None, relu=True, resize=True):
     if not isinstance(score, Score):
         raise TypeError(f"`grad_cam` needs a `Score`, to find the layer in its model. Received: {type(score)}.")
     target = resolve(score, inputs, target)
-    layers = list(layers_of(score.model)) if layer is None else [find_layer(score.model, layer)]
     ranks = {_spatial_rank(leaf) for leaf in trees.leaves(inputs)} - {0}
-
-    def choose(outputs):
-        # The last layer ends the model. Where that is a map (segmentation), it is the score itself.
-        return _last_spatial(outputs[:-1] if layer is None else outputs, ranks)
-
+    if layer is None:
+        layers, choose = [*layers_of(score.model), score.model], lambda outputs: _spatial(_inner(outputs), ranks)
+    else:
+        layers, choose = [find_layer(score.model, layer)], lambda outputs: _spatial(outputs, ranks)
     activations, slopes = layer_gradients(score, layers, inputs, target, choose)
     maps = _weighted_sum(activations, slopes)
     maps = tf.nn.relu(maps) if relu else maps
@@ -52,8 +50,14 @@ def _weighted_sum(activations, slopes):
     return tf.reduce_sum(weights * activations, axis=-1)
 
 
-def _last_spatial(outputs, ranks):
-    """The last output `(batch, *spatial, channels)` with as many spatial axes as an input has, one longer than 1."""
+def _inner(outputs):
+    """Without the output of the model, which comes last: a map there (segmentation) is the score itself."""
+    ends = trees.leaves(outputs[-1])
+    return [output for output in outputs[:-1] if not any(output is end for end in ends)]
+
+
+def _spatial(outputs, ranks):
+    """The outputs `(batch, *spatial, channels)` with as many spatial axes as an input has, not all of length 1."""
     outputs = [output for output in outputs if isinstance(output, tf.Tensor) and output.shape.rank]
     spatial = [x for x in outputs if x.shape.rank - 2 in ranks and any(n != 1 for n in x.shape[1:-1])]
     if not spatial:
@@ -62,7 +66,7 @@ def _last_spatial(outputs, ranks):
             f"Grad-CAM needs a layer with spatial axes, `(batch, ..., channels)`. Received layers of shapes {seen} for "
             f"inputs with {sorted(ranks)} spatial axes. Pass `layer=`, or use 'integrated_gradients'."
         )
-    return spatial[-1]
+    return spatial
 
 
 def _spatial_rank(leaf):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_xai.callbacks.probe import Probe, by_name
+from tf_xai.callbacks.probe import Probe, by_name, check_rows, target_of
 from tf_xai.core import trees
 from tf_xai.core.tracing import trace
 from tf_xai.visual.overlay import grid, overlay
@@ -29,17 +29,15 @@ class AttributionBoard(keras.callbacks.Callback):
 
     def __init__(self, log_dir, x, y=None, explainers="integrated_gradients", examples=8):
         super().__init__()
+        check_rows(x, y)
         self.log_dir, self.x, self.y, self.examples = Path(log_dir) / "xai", x, y, examples
         self.explainers = by_name(explainers)
-        self._writer = None
-
-    def set_model(self, model):
-        if model is not getattr(self, "_model", None):
-            self._probe = Probe(model, self.x, self.y, self.explainers)
-            self._traced = trace(self._explain)
-        super().set_model(model)
+        self._probe = None
 
     def on_train_begin(self, logs=None):
+        probe = Probe(self.model, self.x, self.y, self.explainers)
+        if self._probe is None or probe.bound != self._probe.bound:
+            self._probe, self._traced = probe, trace(self._explain)
         self._writer = tf.summary.create_file_writer(str(self.log_dir))
 
     def on_epoch_end(self, epoch, logs=None):
@@ -60,8 +58,8 @@ class AttributionBoard(keras.callbacks.Callback):
 
     def _explain(self, inputs, labels):
         """The attributions of all explainers, in one graph."""
-        target = self._probe.target(inputs, labels)
-        return {name: bound.attribute(inputs, target) for name, bound in self._probe.bound.items()}
+        bound = self._probe.bound
+        return {name: each.attribute(inputs, target_of(each.score, inputs, labels)) for name, each in bound.items()}
 
     def _write_png(self, name, picture, epoch):
         path = self.log_dir / name / f"epoch-{epoch + 1:04d}.png"

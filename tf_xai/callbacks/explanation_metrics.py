@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_xai.callbacks.probe import Probe, by_name
+from tf_xai.callbacks.probe import Probe, by_name, check_rows, target_of
 from tf_xai.core import checks, random, trees
 from tf_xai.core.tracing import trace
 from tf_xai.metrics import METRICS, MODEL_METRICS, completeness
@@ -17,7 +17,7 @@ class ExplanationMetrics(keras.callbacks.Callback):
 
     Later callbacks, `History`, `EarlyStopping`, `ModelCheckpoint` and `CSVLogger` see them: `xai_<metric>` with one
     explainer, `xai_<explainer>_<metric>` with several, and `xai_<metric>_random`, the same metric of random
-    attributions of the same size: what a number is worth shows against it.
+    attributions of the same size as the first explainer's: what a number is worth shows against it.
 
     Args:
         x: Probe inputs, each `(rows, ...)`; 32 to 256 rows are enough.
@@ -38,6 +38,7 @@ class ExplanationMetrics(keras.callbacks.Callback):
         batch_size=64,
     ):
         super().__init__()
+        check_rows(x, y)
         self.x, self.y, self.control, self.batch_size = x, y, control, batch_size
         self.explainers = by_name(explainers)
         chosen = {name: checks.choose("metrics", name, METRICS) for name in metrics}
@@ -45,11 +46,11 @@ class ExplanationMetrics(keras.callbacks.Callback):
         self._of_attributions = {name: metric for name, metric in chosen.items() if name not in MODEL_METRICS}
         self._probe = None
 
-    def set_model(self, model):
-        if model is not getattr(self, "_model", None):
-            self._probe = Probe(model, self.x, self.y, self.explainers)
-            self._traced = trace(self._measure)
-        super().set_model(model)
+    def on_train_begin(self, logs=None):
+        probe = Probe(self.model, self.x, self.y, self.explainers)
+        # Traced anew only where the model, its loss or its layers have changed since the last `fit`.
+        if self._probe is None or probe.bound != self._probe.bound:
+            self._probe, self._traced = probe, trace(self._measure)
 
     def on_epoch_end(self, epoch, logs=None):
         logs.update(self.measure())
@@ -61,24 +62,27 @@ class ExplanationMetrics(keras.callbacks.Callback):
 
     def _measure(self, inputs, labels):
         """All metrics of one batch, in one graph: `{name: (batch,)}`."""
-        target, score = self._probe.target(inputs, labels), self._probe.score
+        score = self._probe.score
+        target = target_of(score, inputs, labels)
         results = {f"xai_{name}": metric(score, inputs, target) for name, metric in self._of_model.items()}
-        attributions = {name: bound.attribute(inputs, target) for name, bound in self._probe.bound.items()}
-        for name, values in attributions.items():
-            prefix = "xai_" if len(attributions) == 1 else f"xai_{name}_"
-            results.update(self._judge(prefix, "", self._probe.bound[name], inputs, target, values))
-        if self.control:
-            name, values = next(iter(attributions.items()))
-            noise = _random_like(values)
-            results.update(self._judge("xai_", "_random", self._probe.bound[name], inputs, target, noise))
+        for number, (name, bound) in enumerate(self._probe.bound.items()):
+            target = target_of(bound.score, inputs, labels)
+            attributions = bound.attribute(inputs, target)
+            prefix = "xai_" if len(self._probe.bound) == 1 else f"xai_{name}_"
+            results.update(self._judge(prefix, "", bound, inputs, target, attributions))
+            if self.control and number == 0:
+                results.update(self._judge("xai_", "_random", bound, inputs, target, _random_like(attributions)))
         return results
 
     def _judge(self, prefix, suffix, bound, inputs, target, attributions):
         """The metrics of some attributions, under their names in the logs."""
         results = {}
+        # A row of several labels of which none holds has nothing to explain.
+        explained = tf.reduce_any(tf.reshape(target != 0, [tf.shape(target)[0], -1]), axis=1) | (target.shape.rank == 1)
         for name, metric in self._of_attributions.items():
             options = {"baseline_score": bound.baseline_score(inputs, target)} if metric is completeness else {}
-            results[f"{prefix}{name}{suffix}"] = metric(bound.score, inputs, target, attributions, **options)
+            values = metric(bound.score, inputs, target, attributions, **options)
+            results[f"{prefix}{name}{suffix}"] = tf.where(explained, values, float("nan"))
         return results
 
 

@@ -1,8 +1,5 @@
 """Probe: the examples that a callback explains at the end of an epoch."""
 
-import numpy as np
-import tensorflow as tf
-
 from tf_xai.core import data, trees
 from tf_xai.explainer import Explainer
 
@@ -14,21 +11,15 @@ class Probe:
         model: The model in training.
         x: Inputs, each `(rows, ...)`.
         y: Labels as in `fit`, or None to explain the predicted class.
-        explainers: A name, an `Explainer`, or a list of them.
+        explainers: A dict of name to `Explainer`.
     """
 
     def __init__(self, model, x, y, explainers):
-        self.explainers = by_name(explainers)
-        self.bound = {name: explainer.bind(model) for name, explainer in self.explainers.items()}
+        self.bound = {name: explainer.bind(model) for name, explainer in explainers.items()}
         self.score = next(iter(self.bound.values())).score
         self.inputs = data.to_tensors(self.score.model, data.arrays(x))
-        self.labels = None if y is None else tf.convert_to_tensor(np.asarray(y))
+        self.labels = None if y is None else trees.tensors(data.arrays(y))
         self.rows = data.count(self.inputs)
-
-    def target(self, inputs, labels):
-        """What is explained: the score of the label, or of the predicted class."""
-        outputs = self.score.model(inputs, training=False)
-        return self.score.target_of(outputs) if labels is None else self.score.from_labels(labels, outputs)
 
     def batches(self, size):
         """`(inputs, labels)` of at most `size` rows."""
@@ -36,8 +27,23 @@ class Probe:
 
     def take(self, rows):
         """`(inputs, labels)` of the first rows."""
-        labels = None if self.labels is None else self.labels[:rows]
-        return trees.map_leaves(lambda leaf: leaf[:rows], self.inputs), labels
+        first = lambda tree: None if tree is None else trees.map_leaves(lambda leaf: leaf[:rows], tree)
+        return first(self.inputs), first(self.labels)
+
+
+def target_of(score, inputs, labels):
+    """What is explained: the score of the label, or of the predicted class."""
+    outputs = score.model(inputs, training=False)
+    return score.target_of(outputs) if labels is None else score.from_labels(labels, outputs)
+
+
+def check_rows(x, y):
+    """Raises where examples and labels differ in number: before the training, not after its first epoch."""
+    if y is not None and data.count(data.arrays(x)) != data.count(data.arrays(y)):
+        raise ValueError(
+            f"`y` must have a label for every row of `x`. Expected: {data.count(data.arrays(x))}. "
+            f"Received: {data.count(data.arrays(y))}."
+        )
 
 
 def by_name(explainers):

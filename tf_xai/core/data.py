@@ -40,9 +40,25 @@ def feature_names(x):
     return [str(name) for name in x.columns] if hasattr(x, "columns") else None
 
 
+def row_labels(x):
+    """The index of a data frame as an array, else None."""
+    if not hasattr(x, "columns"):
+        return None
+    index = x.index.to_numpy()
+    return index.astype(str) if index.dtype == object else index
+
+
 def without_frames(tree):
     """A tree in which data frames and series are NumPy arrays."""
-    return trees.map_leaves(lambda leaf: leaf.to_numpy() if hasattr(leaf, "to_numpy") else leaf, tree)
+
+    def leaf(x):
+        if not hasattr(x, "to_numpy"):
+            return x
+        values = x.to_numpy()
+        # Columns of several dtypes come out as objects: numbers and booleans among them are numbers all the same.
+        return x.to_numpy(dtype="float32") if values.dtype.kind == "O" else values
+
+    return trees.map_leaves(leaf, tree)
 
 
 def arrays(x):
@@ -70,15 +86,13 @@ def batches(x, target, batch_size):
             yield keras.utils.unpack_x_y_sample_weight(element)[0], None
         return
     rows = count(x)
-    if target is not None and len(target) != rows:
-        raise ValueError(
-            f"`target` must have one entry per row. Expected: {rows}. Received: {len(target)}. "
-            "Repeat one class for all rows with `numpy.full(len(x), k)`."
-        )
+    if target is not None and count(target) != rows:
+        raise ValueError(f"`target` must have one entry per row. Expected: {rows}. Received: {count(target)}.")
     ends = np.linspace(0, rows, -(-rows // batch_size) + 1).astype(int)
     for start, end in itertools.pairwise(ends):
         part = slice(start, end)
-        yield trees.map_leaves(lambda leaf: leaf[part], x), None if target is None else target[part]  # noqa: B023
+        take = lambda leaf: leaf[part]  # noqa: B023
+        yield trees.map_leaves(take, x), None if target is None else trees.map_leaves(take, target)
 
 
 def count(x):

@@ -25,10 +25,11 @@ def layer_gradients(score, layers, inputs, target, choose):
 
     Args:
         layers: The layers to observe.
-        choose: Function of what they put out, in the order of their calls, to the activations that are meant.
+        choose: Function of what they put out, in the order of their calls, to the activations that come into question.
+            The last of these that the score depends on are taken.
     """
     outputs = []
-    tape = tf.GradientTape(watch_accessed_variables=False)
+    tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
 
     def record(output):
         tape.watch(trees.leaves(output))
@@ -36,9 +37,15 @@ def layer_gradients(score, layers, inputs, target, choose):
 
     with tape, capture(layers, record):
         total = tf.reduce_sum(score(inputs, target))
-    activations = choose(outputs)
-    slopes = tape.gradient(total, activations, unconnected_gradients="zero")
-    return tf.cast(activations, tf.float32), tf.cast(slopes, tf.float32)
+    candidates = choose(outputs)
+    for activations in reversed(candidates):
+        slopes = tape.gradient(total, activations)
+        if slopes is not None:
+            return tf.cast(activations, tf.float32), tf.cast(slopes, tf.float32)
+    raise ValueError(
+        f"The score does not depend on the layer: activations of shape {tuple(candidates[-1].shape)}. Pass a layer on "
+        "the way to the explained output."
+    )
 
 
 class SharedPass:
@@ -58,15 +65,18 @@ class SharedPass:
 
 
 def _watch(tape, inputs):
-    """Watches the floating leaves and returns them."""
+    """Watches the floating leaves and returns them. Others are held fixed, with a warning for integers."""
     integers = [leaf for leaf in trees.leaves(inputs) if tf.as_dtype(leaf.dtype).is_integer]
+    watched = [leaf for leaf in trees.leaves(inputs) if trees.is_float(leaf)]
     if integers:
-        raise TypeError(
+        message = (
             f"Integer inputs have no gradient. Received: {integers[0].dtype.name} of shape "
             f"{tuple(integers[0].shape)}. Pass floats (`x.astype('float32')`) where the numbers are quantities and "
             "booleans where they are a mask; for token ids, explain the model from the output of its embedding on."
         )
-    watched = [leaf for leaf in trees.leaves(inputs) if trees.is_float(leaf)]
+        if not watched:
+            raise TypeError(message)
+        warnings.warn(f"{message} Here they are held fixed, and their attributions are zero.", stacklevel=2)
     tape.watch(watched)
     return watched
 

@@ -1,5 +1,6 @@
 """What a model's outputs are: probabilities, logits or plain numbers; and how to turn one into the other."""
 
+import inspect
 from typing import NamedTuple
 
 import keras
@@ -14,7 +15,7 @@ _SIGMOID_LOSSES = {"binary_crossentropy", "binary_focal_crossentropy"}
 class Link(NamedTuple):
     """What stands between logits and outputs.
 
-    `kind` is "softmax", "sigmoid" or None (unknown, or plain numbers); `from_logits` says that it is still to be
+    `kind` is "softmax", "sigmoid", "identity" (numbers) or None (unknown); `from_logits` says that it is still to be
     applied, None that nobody knows.
     """
 
@@ -23,7 +24,7 @@ class Link(NamedTuple):
 
     def settle(self, units):
         """Where only the caller knows that these are logits or probabilities, the number of units tells which."""
-        if self.kind is None and self.from_logits is not None:
+        if self.kind in (None, "identity") and self.from_logits is not None:
             return Link("sigmoid" if units == 1 else "softmax", self.from_logits)
         return self
 
@@ -52,13 +53,15 @@ def convert(outputs, link, space):
     binary = link.kind == "sigmoid" and values.shape[-1] == 1
     if space == "output":
         return _both_classes(values, link) if binary else values
-    if link.kind is None:
+    if link.kind in (None, "identity"):
         raise ValueError(
             f"`space={space!r}` needs to know what the outputs are. Received a model without a softmax or sigmoid at "
             "the end and without a crossentropy loss. Compile the model with its loss, or pass `from_logits=`."
         )
     logits = _logits(outputs, values, link)
-    return SPACES[space](tf.concat([-logits, logits], axis=-1) if binary else logits, link.kind)
+    if binary and space != "all_log_probabilities":
+        logits = tf.concat([-logits, logits], axis=-1)
+    return SPACES[space](logits, link.kind)
 
 
 def _both_classes(values, link):
@@ -70,6 +73,10 @@ SPACES = {
     "logit": lambda logits, kind: logits,
     "log_probability": lambda logits, kind: (
         tf.nn.log_softmax(logits) if kind == "softmax" else tf.math.log_sigmoid(logits)
+    ),
+    # What `RightReasons` sums: of sigmoid units also the probabilities of the negative class.
+    "all_log_probabilities": lambda logits, kind: (
+        tf.nn.log_softmax(logits) if kind == "softmax" else tf.math.log_sigmoid(tf.concat([-logits, logits], axis=-1))
     ),
     "probability": lambda logits, kind: tf.nn.softmax(logits) if kind == "softmax" else tf.sigmoid(logits),
 }
@@ -105,15 +112,15 @@ def _activation(model, output):
 def _of_loss(loss):
     """The link that a Keras loss, by name or object, assumes."""
     loss = keras.losses.get(loss)
-    if isinstance(loss, keras.losses.Loss):
-        config = loss.get_config()
-        name, from_logits = type(loss).__name__, bool(config.get("from_logits", False))
-    else:
-        name, from_logits = getattr(loss, "__name__", ""), False
+    from_logits = isinstance(loss, keras.losses.Loss) and bool(loss.get_config().get("from_logits", False))
+    name = getattr(loss, "__name__", type(loss).__name__)
     name = "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
     if name in _SOFTMAX_LOSSES:
         return Link("softmax", from_logits)
-    return Link("sigmoid", from_logits) if name in _SIGMOID_LOSSES else Link(None, None)
+    if name in _SIGMOID_LOSSES:
+        return Link("sigmoid", from_logits)
+    # Keras's other losses compare numbers; of a loss of the user's own nobody knows.
+    return Link("identity", None) if inspect.getmodule(loss).__name__.startswith("keras.") else Link(None, None)
 
 
 def _select(loss, output, model):
@@ -126,7 +133,9 @@ def _select(loss, output, model):
 
 
 def names(model):
-    """The names of a model's outputs, in order; none for a subclassed model."""
+    """The names of a model's outputs, in order: its keys where it returns a dict; none for a subclassed model."""
+    if getattr(model, "outputs", None) and isinstance(model, keras.Model) and isinstance(model.output, dict):
+        return sorted(model.output)
     return list(getattr(model, "output_names", None) or [])
 
 

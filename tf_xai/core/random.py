@@ -28,7 +28,8 @@ def uniform(seed, shape):
 
 def normals(seed, indices, shape):
     """One independent standard normal draw of `shape` for every index: `(len(indices), *shape)`."""
-    seed = key(seed)
+    # Hashed first: seeds of successive training steps differ by one, as those of successive indices do.
+    seed = tf.random.stateless_uniform((2,), key(seed), None, None, tf.int32, alg="philox")
     return tf.map_fn(lambda k: normal(seed + k * tf.constant([0, 1]), shape), indices, fn_output_signature=tf.float32)
 
 

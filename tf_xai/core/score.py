@@ -16,27 +16,28 @@ class Score:
     only output of a regression or of a sigmoid unit. A sigmoid unit knows the classes 0 and 1.
 
     Args:
-        model: Any Keras model or layer. A wrapper that names the model it wraps as `base` is looked through.
+        model: Any Keras model or layer. An `ExplainableModel` is looked through, to the model that it wraps.
         output: Name or index of one of several outputs.
         space: "output" explains the output as it stands; "logit", "log_probability" and "probability" convert it.
         from_logits: What the outputs are, where neither the last activation nor the compiled loss tells.
-        training: Mode of the forward pass. False leaves BatchNorm and Dropout alone.
+
+    The model runs in inference mode: BatchNorm and Dropout are left alone.
     """
 
-    def __init__(self, model, output=None, space="output", from_logits=None, training=False):
+    def __init__(self, model, output=None, space="output", from_logits=None):
         checks.choose("space", space, links.SPACES)
-        self.model = getattr(model, "base", model)
-        self.output, self.space, self.training = output, space, training
+        self.model = getattr(model, "_tf_xai_base", model)
+        self.output, self.space = output, space
         self.link = links.find(self.model, getattr(model, "loss", None), output, from_logits)
         self.classes = None  # known once the model has been called
 
     @property
     def is_classifier(self):
         """Whether the outputs are known to be probabilities or logits."""
-        return self.link.kind is not None or self.link.from_logits is not None
+        return self.link.kind in ("softmax", "sigmoid") or self.link.from_logits is not None
 
     def __call__(self, inputs, target=None):
-        return self.of(self.model(inputs, training=self.training), target)
+        return self.of(self.model(inputs, training=False), target)
 
     def of(self, outputs, target=None):
         """The score of outputs that the model has given already."""
@@ -50,7 +51,7 @@ class Score:
 
     def resolve(self, inputs, target):
         """The target of a batch: where it is None, the class predicted for these inputs (one forward pass)."""
-        return self.target_of(self.model(inputs, training=self.training)) if target is None else target
+        return self.target_of(self.model(inputs, training=False)) if target is None else target
 
     def target_of(self, outputs):
         """The predicted class; for a single unit its last column, which is the output itself."""
@@ -67,16 +68,23 @@ class Score:
     def from_labels(self, labels, outputs):
         """The target that the labels `y` of a training batch stand for, given the model's outputs.
 
-        Classes or one-hot rows explain the true class. A regression explains its output, or their sum.
+        Classes, one-hot and multi-hot rows explain the true classes. A regression explains its output, or their sum.
         """
         values, labels = self.values(outputs), tf.convert_to_tensor(self.select(labels))
-        classes = values.shape[-1]
-        units = self._units(outputs)
-        if self.link.settle(units).kind is None and (units == 1 or not labels.dtype.is_integer):
-            return tf.ones_like(values)
-        if labels.shape.rank == values.shape.rank and labels.shape[-1] == classes and classes > 1:
-            return tf.cast(labels, tf.float32)
-        return tf.cast(tf.reshape(labels, [-1]), tf.int32)
+        kind = self.link.settle(self._units(outputs)).kind
+        if self._units(outputs) == 1:
+            if kind != "sigmoid":
+                return self.target_of(outputs)
+            positive = tf.cast(tf.reshape(labels, [-1, 1]), tf.float32)
+            return tf.concat([1 - positive, positive], axis=1)
+        if labels.shape.rank < values.shape.rank or labels.shape[-1] == 1:
+            return tf.cast(tf.reshape(labels, [-1]), tf.int32)
+        if kind is None:
+            raise ValueError(
+                f"Labels of shape {tuple(labels.shape)} may be classes or numbers, and nothing says which. Compile "
+                "with a Keras loss, pass `from_logits=` to the explainer, or label with integer classes `(batch,)`."
+            )
+        return tf.ones_like(values) if kind == "identity" else tf.cast(labels, tf.float32)
 
     def select(self, tree):
         """The leaf of nested outputs, labels or weights that belongs to the explained output."""
@@ -97,6 +105,8 @@ class Score:
     def check(self, target):
         """What only concrete targets show: classes that do not exist, and weights under which the score is constant."""
         target = np.asarray(target)
+        if self.classes == 1 and target.any():
+            raise ValueError(_NO_CLASSES)
         if target.ndim == 1:
             wrong = np.flatnonzero((target < 0) | (target >= self.classes))
             if wrong.size:
@@ -114,6 +124,26 @@ class Score:
     def _sums_to_one(self):
         kind, from_logits = self.link.settle(self.classes)
         return kind == "softmax" and (self.space == "probability" or not from_logits)
+
+
+_NO_CLASSES = "A regression has no classes: leave `target` out. Received numbers that are not class 0."
+
+
+def read_target(target, rows):
+    """What a user passes as target, as an array: one class for all rows, or whole numbers in any dtype or column."""
+    target = np.asarray(target)
+    if target.dtype.kind not in "iufb":
+        raise TypeError(f"`target` must hold integer classes or weights of the outputs. Received: {target.dtype}.")
+    target = np.broadcast_to(target, (rows,)) if target.ndim == 0 else target
+    target = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
+    if target.ndim > 1:
+        return target.astype("float32")
+    if not np.array_equal(target, np.round(target)):
+        raise ValueError(
+            "`target` must hold integer classes `(batch,)` or weights of the outputs `(batch, classes)`. Received: "
+            f"fractions, such as {target[target != np.round(target)][0]}. Leave it out for a regression."
+        )
+    return target.astype("int32")
 
 
 def narrow(values, target):

@@ -28,10 +28,11 @@ on the square.</p>
 <p>Test digits; below them the integrated gradients of the true class, plain and with right reasons:
 <span class="key" style="background: rgb{positive}"></span> speaks for the class,
 <span class="key" style="background: rgb{negative}"></span> against it.</p>
-<img class="pixels" alt="Eight digits; the plain network's attributions lie on the squares, the other's on the strokes."
+<img class="pixels" alt="Eight digits and the attributions of both networks: the plain one colours the squares too, the other strokes only."
  src="data:image/png;base64,{pictures}">
 <h2>While they trained</h2>
 <img alt="Test accuracy, deletion and insertion of both networks, epoch by epoch." src="data:image/png;base64,{curves}">
+<p>Without any square the plain network does worse still: it waits for one.</p>
 <p>Deletion and insertion say how faithful an attribution is to the network, not whether the network is right: a network
 that follows a shortcut can be explained very faithfully. Read them beside the accuracy.</p>
 </body></html>

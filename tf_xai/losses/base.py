@@ -33,7 +33,8 @@ class ExplanationLoss:
 
     Args:
         weight: A number, or "auto": at the first step the penalty times its weight is `auto_share` of the task loss,
-            and the weight stays.
+            and the weight stays; `xai_<name>_weight` in the logs shows it. It waits for a penalty that is not next to
+            nothing beside the task loss.
         auto_share: That share. Near 1 is right for evidence, 0.01 to 0.1 for fidelity.
         output: Name or index of the output that is explained.
         name: The logged line is `xai_<name>_loss`; by default the class name.
@@ -44,6 +45,8 @@ class ExplanationLoss:
     def __init__(self, weight=1.0, auto_share=1.0, output=None, name=None):
         if weight != "auto" and not (isinstance(weight, numbers.Real) and weight >= 0):
             raise ValueError(f"`weight` must be a number of at least 0, or 'auto'. Received: weight={weight!r}.")
+        if not auto_share > 0:
+            raise ValueError(f"`auto_share` must be larger than 0. Received: auto_share={auto_share!r}.")
         self.weight = weight if weight == "auto" else float(weight)
         self.auto_share, self.output = auto_share, output
         words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(self).__name__)
@@ -78,7 +81,8 @@ class ExplanationLoss:
         return cls(**keras.saving.deserialize_keras_object(config))
 
     def __repr__(self):
-        words = [f"{name}={checks.in_words(value)!r}" for name, value in self.get_config().items() if value is not None]
+        values = {name: getattr(self, name) for name in self.get_config()}
+        words = [f"{name}={value!r}" for name, value in values.items() if value is not None]
         return f"{type(self).__name__}({', '.join(words)})"
 
 

@@ -8,6 +8,9 @@ from tf_xai.core.score import Score
 from tf_xai.core.variants import map_variants
 from tf_xai.losses.base import ExplanationLoss
 
+# Features beyond which twice as many neighbours of every row are no sensible default.
+MANY = 256
+
 VARIANTS = ("linear", "ridge", "one_coordinate")
 
 
@@ -17,9 +20,10 @@ class LIMEFidelity(ExplanationLoss):
 
         penalty_n = mean_s (f(x_n + e_s) - g_n(x_n + e_s))^2 / var_s f(x_n + e_s),    e_s ~ N(0, scale^2 I)
 
-    `f` is the score of the true class, or the output of a regression; `g` the least-squares fit on the same
-    neighbours. The noise is shared by the rows of a batch and new at every step, so one QR factorisation serves them
-    all. Mean and variance count degrees of freedom: the penalty is `1 - R^2`, adjusted.
+    `f` is the logit of the true class, or the output of a regression; `g` the least-squares fit on the same neighbours.
+    (A probability would not do: being sure would pass for being linear.) The noise is shared by the rows of a batch and
+    new at every step, so one QR factorisation serves them all. Mean and variance count degrees of freedom: the penalty
+    is `1 - R^2`, adjusted.
 
     Args:
         variant: "linear"; "ridge", with a penalty of 1 on the coefficients, as lime has it; or "one_coordinate", which
@@ -54,7 +58,8 @@ class LIMEFidelity(ExplanationLoss):
         self.variant, self.samples, self.scale, self.normalize = variant, samples, scale, normalize
 
     def bind(self, model):
-        return Score(model, output=self.output)
+        score = Score(model, output=self.output)
+        return Score(model, output=self.output, space="logit") if score.is_classifier else score
 
     def call(self, explain, batch):
         players, count = surrogate.number_players(batch.inputs, surrogate.features)
@@ -68,7 +73,10 @@ class LIMEFidelity(ExplanationLoss):
         residual = residual / (samples - 1 - design.shape[1] if self.variant != "ridge" else samples)
         if not self.normalize:
             return residual
-        return residual / (total / (samples - 1) + keras.config.epsilon())
+        variance = total / (samples - 1)
+        # Differences below float32's resolution of f count as none: there is nothing to explain.
+        varies = variance > tf.square(1e-6 * tf.reduce_max(tf.abs(values), axis=0))
+        return tf.where(varies, residual / tf.where(varies, variance, 1.0), 0.0)
 
     def _design(self, seed, count):
         """Standard normal noise `(samples, features)`, and the ridge penalty of the fit."""
@@ -76,6 +84,11 @@ class LIMEFidelity(ExplanationLoss):
             raise ValueError(
                 "`LIMEFidelity` adds noise to floating inputs, and all inputs are integer or boolean. For token ids, "
                 "train the model from the output of its embedding on."
+            )
+        if self.variant != "one_coordinate" and self.samples is None and count > MANY:
+            raise ValueError(
+                f"`LIMEFidelity(variant={self.variant!r})` takes twice as many samples as features, and there are "
+                f"{count} features. Pass `variant='one_coordinate'`, or `samples=` if that is what you want."
             )
         samples = self.samples or (20 if self.variant == "one_coordinate" else max(20, 2 * count))
         least = {"linear": count + 1, "one_coordinate": 2, "ridge": 0}[self.variant]

@@ -15,7 +15,8 @@ class RightReasons(ExplanationLoss):
         penalty_n = sum_d (A_nd * a_nd)^2,    a = d sum_k log p_k / d x  by default
 
     A is the mask of `with_evidence(x, irrelevant=A)`, or `1 - relevant`. The sum of log-probabilities over all classes
-    is the paper's choice; a regression takes its output. Any other explainer explains the true class.
+    is the paper's choice (over both classes of every sigmoid unit); a regression takes its output. Any other explainer
+    explains the true class.
 
     The scale of the inputs sets the scale of the gradient: a weight of 1000 for pixels 0 to 255 (the paper) is
     1000 / 255^2 = 0.015 for pixels 0 to 1. Weights up to 100 times larger did as well on decoy MNIST.
@@ -41,7 +42,7 @@ class RightReasons(ExplanationLoss):
         explainer = self.explainer if self.output is None else self.explainer.replace(output=self.output)
         bound = explainer.in_training().bind(model)
         if self._of_the_paper and bound.score.is_classifier:
-            return explainer.replace(space="log_probability").bind(model)
+            return explainer.replace(space="all_log_probabilities").bind(model)
         return bound
 
     def target(self, score, labels, outputs):

@@ -99,7 +99,8 @@ def lime_fidelity(score, inputs, target, attributions=None, *, samples=256, scal
         seed: Integer.
         chunk: Neighbours in one forward pass; None bounds the memory.
 
-    Returns: `(batch,)`, at most 1; exactly 1 on a linear model; NaN where the score is constant.
+    Returns: `(batch,)`, at most 1; exactly 1 on a linear model; NaN where the score is constant, to
+        the resolution of float32.
     Cost: `samples` forward passes.
 
     Reference: Ribeiro et al., 2016, https://arxiv.org/abs/1602.04938
@@ -113,4 +114,6 @@ def lime_fidelity(score, inputs, target, attributions=None, *, samples=256, scal
     weights = tf.exp(-tf.reduce_sum(tf.square(design), axis=1) / (2 * 0.75**2 * count))
     residual, total = surrogate.fit(design, values, weights)
     unexplained = (residual / (samples - 1 - count)) / (total / (samples - 1))
-    return tf.where(total == 0, float("nan"), 1 - unexplained)
+    # Differences below float32's resolution of the score can not be told from zero.
+    floor = tf.square(1e-6 * tf.reduce_max(tf.abs(values), axis=0)) * tf.reduce_sum(weights)
+    return tf.where(total <= floor, float("nan"), 1 - unexplained)

@@ -43,15 +43,27 @@ def split_evidence(x):
 def _for_every_row(name, mask, leaf):
     """A mask with a batch axis like the input's. NumPy masks stay views: nothing is copied."""
     shape, expected = tuple(mask.shape), tuple(leaf.shape)
+    if isinstance(mask, np.ndarray):
+        _check_values(name, mask)
     if not checks.broadcasts(shape, expected):
         raise ValueError(
             f"`{name}` must broadcast to the inputs. Expected: {expected}. Received: {shape}. Pass one mask per row, "
-            "or one for all rows."
+            "or one for all rows, with its channel axis (`masks[..., None]`)."
         )
-    if len(shape) == len(expected) and shape[0] == expected[0]:
+    if len(shape) == len(expected) and (shape[0] != 1 or expected[0] == 1):
         return mask
     row = mask[0] if len(shape) == len(expected) else mask
     row = row[(None,) * (len(expected) - 1 - len(row.shape))]
     if isinstance(leaf, tf.Tensor):
         return tf.broadcast_to(row, tf.concat([tf.shape(leaf)[:1], tf.shape(row)], 0))
     return np.broadcast_to(row, (expected[0], *row.shape))
+
+
+def _check_values(name, mask):
+    """Raises unless a mask holds booleans or numbers from 0 to 1: a NaN in it would destroy the weights."""
+    numbers = mask.dtype.kind in "biuf" and mask.size > 0
+    if not numbers or not 0 <= mask.min() <= mask.max() <= 1:
+        received = (
+            f"{mask.dtype} from {mask.min()} to {mask.max()}" if numbers else f"{mask.size} entries of {mask.dtype}"
+        )
+        raise ValueError(f"`{name}` must hold booleans or numbers from 0 to 1. Received: {received}.")

@@ -27,13 +27,20 @@ class ExplainableModel(keras.Model):
     """
 
     def __init__(self, base, **kwargs):
+        if not isinstance(base, keras.Model) or isinstance(base, ExplainableModel):
+            raise TypeError(f"`base` must be a plain Keras model. Received: {type(base).__name__}.")
         # No casts here: the base makes its own, and masks and gradients keep their precision.
         super().__init__(**{"dtype": base.dtype_policy, "autocast": False, **kwargs})
         self.base, self.built, self.penalize_validation = base, base.built, False
         self.auto_weights = AutoWeights(name="auto_weights")
         if hasattr(base, "output_names"):
             self.output_names = base.output_names
-        self._terms, self._shared, self._silent, self._shares = (), None, (), False
+        self._terms, self._silent, self._shares, self._in_step, self._shared = (), (), False, False, None
+
+    @property
+    def _tf_xai_base(self):
+        """The model that explainers explain."""
+        return self.base
 
     def build(self, input_shape=None):
         """The base builds itself, when it is made or first called."""
@@ -59,18 +66,25 @@ class ExplainableModel(keras.Model):
 
     def call(self, inputs, training=None):
         inputs, _ = split_evidence(inputs)
-        if not (training and self._shares and same_in_training(self.base)):
+        if not (training and self._in_step and self._shares and same_in_training(self.base)):
             return self.base(inputs, training=training)
         # The losses take their gradients from this very pass, which saves one of their own.
         self._shared = SharedPass(self.base, data.to_tensors(self.base, inputs), training)
         return self._shared.outputs
+
+    def train_step(self, data):
+        self._in_step = True
+        try:
+            return super().train_step(data)
+        finally:
+            self._in_step, self._shared = False, None
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The task loss plus every penalty times its weight."""
         inputs, irrelevant = split_evidence(x)
         # The task loss first: a later call of the base would clear the losses that its layers have added.
         total = task = super().compute_loss(inputs, y, y_pred, sample_weight, training)
-        shared, self._shared = self._shared, None
+        shared = self._shared if self._shared is not None and self._shared.outputs is y_pred else None
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         inputs = data.to_tensors(self.base, inputs) if self._terms else inputs
         self._silent = tuple(term.line for term in self._terms if term.lacks(irrelevant, training))
@@ -95,8 +109,14 @@ class ExplainableModel(keras.Model):
         return super().metrics + [term.metric for term in self._terms]
 
     def get_metrics_result(self):
-        """Without the lines of losses that had no evidence to work on."""
-        return {name: value for name, value in super().get_metrics_result().items() if name not in self._silent}
+        """Without the lines of losses that had no evidence to work on; in training with the automatic weights."""
+        lines = {name: value for name, value in super().get_metrics_result().items() if name not in self._silent}
+        weights = {term.weight_line: term.auto_weight for term in self._terms if term.auto_weight is not None}
+        return {**lines, **weights} if self._in_step else lines
+
+    def export(self, *args, **kwargs):
+        """Exports the base."""
+        return self.base.export(*args, **kwargs)
 
     def get_compile_config(self):
         terms = [keras.saving.serialize_keras_object(term.loss) for term in self._terms]

@@ -12,11 +12,16 @@ class Term:
     """An explanation loss bound to a model, with its line in the logs and its weight."""
 
     def __init__(self, loss, model, auto_weights):
-        self.loss, self.line = loss, f"xai_{loss.name}_loss"
+        self.loss, self.line, self.weight_line = loss, f"xai_{loss.name}_loss", f"xai_{loss.name}_weight"
         self._explain = loss.bind(model)
         self.score = loss.score(self._explain)
         self.metric = keras.metrics.Mean(name=self.line)
         self._auto = auto_weights.get(loss.name) if loss.weight == "auto" else None
+
+    @property
+    def auto_weight(self):
+        """The automatic weight, 0 while it is not set; None for a fixed one."""
+        return None if self._auto is None else tf.maximum(tf.convert_to_tensor(self._auto), 0.0)
 
     @property
     def explains_by_gradient(self):
@@ -58,7 +63,9 @@ class Term:
             both = tf.stop_gradient(tf.stack([tf.cast(task, tf.float32), penalty]))
             task, penalty_of_all = tf.unstack(tf.distribute.get_replica_context().all_reduce("sum", both))
             share = self.loss.auto_share * task / penalty_of_all
-            weight = tf.where((weight < 0) & (penalty_of_all > 0), share, weight)
+            # A penalty of next to nothing says nothing about the weight: it waits for one that does.
+            sensible = tf.math.is_finite(share) & (penalty_of_all > 1e-6 * task)
+            weight = tf.where((weight < 0) & sensible, share, weight)
             self._auto.assign(weight)
         return tf.maximum(weight, 0.0) * penalty
 
@@ -85,10 +92,15 @@ class AutoWeights(keras.layers.Layer):
         self._by_name[name].assign(-1.0)
         return self._by_name[name]
 
+    def save_own_variables(self, store):
+        for name, weight in self._by_name.items():
+            store[name] = weight.numpy()
+
     def load_own_variables(self, store):
-        """A model loaded with `compile=False` has no weights to fill."""
-        if self.weights:
-            super().load_own_variables(store)
+        """By name: a model may have been compiled with other losses since, or not at all."""
+        for name, weight in self._by_name.items():
+            if name in store:
+                weight.assign(store[name])
 
 
 def same_in_training(model):
@@ -99,6 +111,9 @@ def same_in_training(model):
 def _minds_training(layer):
     """Of Keras's own layers those that normalise by the batch or draw at random; of others all that take the mode."""
     if type(layer).__module__.split(".")[0] == "keras":
-        normalizes = isinstance(layer, (keras.layers.BatchNormalization, keras.layers.SpectralNormalization))
-        return normalizes or getattr(layer, "seed_generator", None) is not None
+        if isinstance(layer, (keras.layers.BatchNormalization, keras.layers.SpectralNormalization)):
+            return True
+        if isinstance(layer, keras.layers.Lambda):
+            return "training" in inspect.signature(layer.function).parameters
+        return any(isinstance(value, keras.random.SeedGenerator) for value in vars(layer).values())
     return "training" in inspect.signature(layer.call).parameters
