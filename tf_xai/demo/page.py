@@ -28,7 +28,7 @@ on the square.</p>
 <p>Test digits; below them the integrated gradients of the true class, plain and with right reasons:
 <span class="key" style="background: rgb{positive}"></span> speaks for the class,
 <span class="key" style="background: rgb{negative}"></span> against it.</p>
-<img class="pixels" alt="Eight digits and the attributions of both networks: the plain one colours the squares too, the other strokes only."
+<img class="pixels" alt="Digits, and attributions of both networks: only the plain one colours the squares."
  src="data:image/png;base64,{pictures}">
 <h2>While they trained</h2>
 <img alt="Test accuracy, deletion and insertion of both networks, epoch by epoch." src="data:image/png;base64,{curves}">
