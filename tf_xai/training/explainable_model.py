@@ -35,7 +35,8 @@ class ExplainableModel(keras.Model):
         self.auto_weights = AutoWeights(name="auto_weights")
         if hasattr(base, "output_names"):
             self.output_names = base.output_names
-        self._terms, self._silent, self._shares, self._in_step, self._shared = (), (), False, False, None
+        self._terms, self._silent, self._trains = (), (), False
+        self._shares, self._in_step, self._shared = False, False, None
 
     @property
     def _tf_xai_base(self):
@@ -84,6 +85,7 @@ class ExplainableModel(keras.Model):
         inputs, irrelevant = split_evidence(x)
         # The task loss first: a later call of the base would clear the losses that its layers have added.
         total = task = super().compute_loss(inputs, y, y_pred, sample_weight, training)
+        self._trains = training
         shared = self._shared if self._shared is not None and self._shared.outputs is y_pred else None
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         inputs = data.to_tensors(self.base, inputs) if self._terms else inputs
@@ -112,7 +114,7 @@ class ExplainableModel(keras.Model):
         """Without the lines of losses that had no evidence to work on; in training with the automatic weights."""
         lines = {name: value for name, value in super().get_metrics_result().items() if name not in self._silent}
         weights = {term.weight_line: term.auto_weight for term in self._terms if term.auto_weight is not None}
-        return {**lines, **weights} if self._in_step else lines
+        return {**lines, **weights} if self._trains else lines
 
     def export(self, *args, **kwargs):
         """Exports the base."""
