@@ -19,7 +19,6 @@ class Probe:
         self.score = next(iter(self.bound.values())).score
         self.inputs = data.to_tensors(self.score.model, data.arrays(x))
         self.labels = None if y is None else trees.tensors(data.arrays(y))
-        self.rows = data.count(self.inputs)
 
     def batches(self, size):
         """`(inputs, labels)` of at most `size` rows."""
