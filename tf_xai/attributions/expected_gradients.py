@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_xai.core import checks, random, trees
+from tf_xai.core import baselines, checks, random, trees
 from tf_xai.core.gradients import gradients
 from tf_xai.core.score import resolve
 from tf_xai.core.variants import sum_variants
@@ -60,17 +60,9 @@ def expected_gradients(score, inputs, target=None, *, background=None, samples=3
 
 def _from_background(background, inputs, samples, seed):
     """References in random order, each as often as any other."""
-    checks.same_structure("background", background, inputs, "Pass rows of the training data, nested like the inputs.")
-    background = trees.map_leaves(lambda row, x: tf.cast(row, x.dtype), background, inputs)
-    count = trees.batch_size(background)
+    references, count = baselines.references(background, inputs), trees.batch_size(background)
     order = tf.gather(random.permutation(seed, count), tf.range(samples) % count)
-
-    def reference(k):
-        rows = trees.take(background, tf.gather(order, k))
-        expand = lambda r, x: tf.broadcast_to(r[:, None], tf.concat([tf.shape(k), tf.shape(x)], 0))
-        return trees.map_leaves(expand, rows, inputs)
-
-    return reference
+    return lambda k: references(tf.gather(order, k))
 
 
 def _from_batch(inputs, seed):

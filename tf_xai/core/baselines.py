@@ -4,8 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_xai.core import checks, random, trees
-from tf_xai.core.resize import along
+from tf_xai.core import checks, random, resize, trees
 
 REMEDY = "Pass one baseline per input, or a name such as 'zeros'."
 
@@ -24,6 +23,22 @@ def resolve(baseline, inputs):
         return trees.map_leaves(lambda leaf: _leaf(baseline, leaf), inputs)
     checks.same_structure("baseline", baseline, inputs, REMEDY)
     return trees.map_leaves(_leaf, baseline, inputs)
+
+
+def references(background, inputs):
+    """A function of row numbers `(count,)` to those rows of a background set, one for every row of the inputs.
+
+    Its result is nested like `inputs`, leaves `(count, batch, ...)`. What is not floating point is that of the inputs.
+    """
+    checks.same_structure("background", background, inputs, "Pass rows of the training data, nested like the inputs.")
+
+    def leaf(k, rows, x):
+        if not trees.is_float(x):
+            return trees.repeat(x, tf.shape(k)[0])
+        drawn = tf.gather(tf.cast(rows, x.dtype), k)
+        return tf.broadcast_to(drawn[:, None], tf.concat([tf.shape(k), tf.shape(x)], 0))
+
+    return lambda k: trees.map_leaves(lambda rows, x: leaf(k, rows, x), background, inputs)
 
 
 def _leaf(baseline, leaf):
@@ -52,12 +67,13 @@ def mean(leaf):
 
 def blur(leaf):
     """Every row blurred along its spatial axes, by a Gaussian of a tenth of their length."""
-    for axis in _spatial_axes(leaf, "blur"):
-        length = tf.shape(leaf)[axis]
-        place = tf.range(length, dtype=tf.float32) / tf.cast(length, tf.float32)
-        kernel = tf.exp(-0.5 * tf.square((place[:, None] - place) / 0.1))
-        leaf = along(leaf, kernel / tf.reduce_sum(kernel, axis=1, keepdims=True), axis)
-    return leaf
+    return blurred(leaf, 1.0)[0]
+
+
+def blurred(leaf, share):
+    """A leaf on the way to its blur, blurred by a share of its Gaussian, and the derivative of that by the share."""
+    values, slope = resize.blur(leaf, _spatial_axes(leaf, "blur"), 0.1 * share)
+    return values, 0.1 * slope
 
 
 def noise(leaf):

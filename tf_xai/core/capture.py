@@ -1,6 +1,8 @@
 """Sees what layers put out during a forward pass, in any model: nested, shared, subclassed."""
 
+import inspect
 from contextlib import contextmanager
+from functools import wraps
 
 import keras
 
@@ -10,10 +12,28 @@ from tf_xai.core import checks
 @contextmanager
 def capture(layers, record):
     """Calls `record(output)` each time one of the layers is called; the layers are left as they were."""
+
+    def recording(layer, call):
+        @wraps(call)
+        def recorded(*args, **kwargs):
+            output = call(*args, **kwargs)
+            record(output)
+            return output
+
+        return recorded
+
+    with patched(layers, recording):
+        yield
+
+
+@contextmanager
+def patched(layers, wrap):
+    """Puts `wrap(layer, call)` in the place of every layer's call; the layers are left as they were."""
+    layers = list({id(layer): layer for layer in layers}.values())
     before = [(layer, vars(layer).get("call")) for layer in layers]
     for layer in layers:
         # Past Keras's attribute tracking: the layer's state does not change.
-        vars(layer)["call"] = _recording(layer.call, record)
+        vars(layer)["call"] = wrap(layer, layer.call)
     try:
         yield
     finally:
@@ -24,13 +44,23 @@ def capture(layers, record):
                 vars(layer)["call"] = call
 
 
-def _recording(call, record):
-    def recorded(*args, **kwargs):
-        output = call(*args, **kwargs)
-        record(output)
-        return output
+def arguments(call, args, kwargs):
+    """What a layer is called with, by name."""
+    return inspect.signature(call).bind(*args, **kwargs).arguments
 
-    return recorded
+
+@contextmanager
+def unrolled(model):
+    """Recurrent layers of a model as plain operations, step after step, instead of a loop."""
+    recurrent = [layer for layer in model._flatten_layers() if hasattr(layer, "unroll")] if model else []
+    before = [layer.unroll for layer in recurrent]
+    try:
+        for layer in recurrent:
+            vars(layer)["unroll"] = True
+        yield
+    finally:
+        for layer, unroll in zip(recurrent, before, strict=True):
+            vars(layer)["unroll"] = unroll
 
 
 def layers_of(model):
@@ -41,9 +71,30 @@ def layers_of(model):
             yield from layers_of(layer)
 
 
+def attention_layers(model):
+    """The attention layers of a model or layer, wherever they are in it; itself, where it is one."""
+    kinds = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
+    return [layer for layer in model._flatten_layers() if isinstance(layer, kinds)]
+
+
 def find_layer(model, layer):
-    """The layer itself, or the one with this name, also inside nested models."""
+    """The layer itself, or the one with this name, also inside nested models and composite layers."""
     if not isinstance(layer, str):
         return layer
-    named = {found.name: found for found in layers_of(model)}
-    return checks.choose("layer", layer, named)
+    outer, inner = list(layers_of(model)), model._flatten_layers(include_self=False)
+    # Layers of models come first: composite layers have parts called "query" or "dropout".
+    found = [entry for entry in outer if entry.name == layer] or [entry for entry in inner if entry.name == layer]
+    if not found:
+        checks.choose("layer", layer, {entry.name: entry for entry in outer})
+    if any(entry is not found[0] for entry in found):
+        raise ValueError(
+            f"`layer` must name one layer. Received: {layer!r}, and several have it. Pass the layer itself."
+        )
+    return found[0]
+
+
+def model_of(score):
+    """The model of a `Score`: other scores have none to look into."""
+    if not hasattr(score, "model"):
+        raise TypeError(f"This method needs a `Score`, to look into its model. Received: {type(score)}.")
+    return score.model

@@ -9,43 +9,56 @@ import warnings
 import tensorflow as tf
 
 from tf_xai.core import trees
-from tf_xai.core.capture import capture
 
 
 def gradients(score, inputs, target=None):
     """`d score / d inputs`: a tree like `inputs`."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        watched = _watch(tape, inputs)
+        watched = floats(inputs)
+        tape.watch(watched)
         total = tf.reduce_sum(score(inputs, target))
-    return _fill(tape.gradient(total, watched), inputs)
+    return fill(tape.gradient(total, watched), inputs)
 
 
-def layer_gradients(score, layers, inputs, target, choose):
-    """Activations of a layer and `d score / d activations`, both float32.
+def layer_gradients(score, observing, inputs, target, choose):
+    """Activations in a model and `d score / d activations`, both float32.
 
     Args:
-        layers: The layers to observe.
-        choose: Function of what they put out, in the order of their calls, to the activations that come into question.
-            The last of these that the score depends on are taken.
+        observing: Function of `record` to a context in which a forward pass calls `record(tensors)`.
+        choose: Function of what was recorded, in this order, to the activations that come into question. The last of
+            these that the score depends on are taken.
     """
-    outputs = []
+    recorded = []
     tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
 
-    def record(output):
-        tape.watch(trees.leaves(output))
-        outputs.append(output)
+    def record(tensors):
+        tape.watch([tensor for tensor in trees.leaves(tensors) if trees.is_float(tensor)])
+        recorded.append(tensors)
 
-    with tape, capture(layers, record):
+    with tape, observing(record):
         total = tf.reduce_sum(score(inputs, target))
-    candidates = choose(outputs)
+    candidates = choose(recorded)
     for activations in reversed(candidates):
         slopes = tape.gradient(total, activations)
         if slopes is not None:
-            return tf.cast(activations, tf.float32), tf.cast(slopes, tf.float32)
+            return tf.cast(activations, tf.float32), tf.cast(tf.convert_to_tensor(slopes), tf.float32)
     raise ValueError(
         f"The score does not depend on the layer: activations of shape {tuple(candidates[-1].shape)}. Pass a layer on "
         "the way to the explained output."
     )
+
+
+def inner_gradients(score, observing, inputs, target, choose):
+    """What is seen in a model during a forward pass, and `d score / d tensors` of all the tensors chosen from it.
+
+    Args:
+        observing: Function of `watch` to a context that collects what it sees, and watches what leads there.
+        choose: Function of what was seen to a list of tensors.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape, observing(tape.watch) as seen:
+        total = tf.reduce_sum(score(inputs, target))
+    slopes = tape.gradient(total, choose(seen), unconnected_gradients="zero")
+    return seen, [tf.cast(tf.convert_to_tensor(slope), tf.float32) for slope in slopes]
 
 
 class SharedPass:
@@ -54,34 +67,31 @@ class SharedPass:
     def __init__(self, model, inputs, training):
         self.inputs = inputs
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as self._tape:
-            self._watched = _watch(self._tape, inputs)
+            self._watched = floats(inputs)
+            self._tape.watch(self._watched)
             self.outputs = model(inputs, training=training)
 
     def gradients(self, score, target=None):
         """`d score / d inputs`, where `score` is a `Score` of the same model."""
         with self._tape:
             total = tf.reduce_sum(score.of(self.outputs, target))
-        return _fill(self._tape.gradient(total, self._watched), self.inputs)
+        return fill(self._tape.gradient(total, self._watched), self.inputs)
 
 
-def _watch(tape, inputs):
-    """Watches the floating leaves and returns them. Others are held fixed, with a warning for integers."""
-    integers = [leaf for leaf in trees.leaves(inputs) if tf.as_dtype(leaf.dtype).is_integer]
-    watched = [leaf for leaf in trees.leaves(inputs) if trees.is_float(leaf)]
-    if integers:
-        message = (
-            f"Integer inputs have no gradient. Received: {integers[0].dtype.name} of shape "
-            f"{tuple(integers[0].shape)}. Pass floats (`x.astype('float32')`) where the numbers are quantities and "
-            "booleans where they are a mask; for token ids, explain the model from the output of its embedding on."
+def floats(inputs):
+    """The leaves that have a gradient. Others are held fixed; a TypeError where there are only such."""
+    leaves = trees.leaves(inputs)
+    floating = [leaf for leaf in leaves if trees.is_float(leaf)]
+    if not floating:
+        raise TypeError(
+            f"Integer inputs have no gradient. Received: {leaves[0].dtype.name} of shape {tuple(leaves[0].shape)}. "
+            "Pass floats (`x.astype('float32')`) where the numbers are quantities. Token ids are explained where an "
+            "`Embedding` layer takes them: use `xai.explain` or a bound `Explainer`."
         )
-        if not watched:
-            raise TypeError(message)
-        warnings.warn(f"{message} Here they are held fixed, and their attributions are zero.", stacklevel=2)
-    tape.watch(watched)
-    return watched
+    return floating
 
 
-def _fill(slopes, inputs):
+def fill(slopes, inputs):
     """Gradients of the floating leaves as a tree like `inputs`: zeros where a leaf has none, with a warning."""
     slopes = iter(slopes)
     pairs = [(leaf, next(slopes) if trees.is_float(leaf) else None) for leaf in trees.leaves(inputs)]
