@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tf_xai.core import baselines, rules, secants, trees
 from tf_xai.core.gradients import fill
+from tf_xai.core.pairs import Pairs
 from tf_xai.core.score import resolve
 from tf_xai.core.variants import sum_variants
 
@@ -55,5 +56,5 @@ def deep_lift(score, inputs, target=None, *, baseline="zeros", background=None, 
 def _contributions(score, inputs, start, target):
     """The values against one reference per row."""
     way, other = (rules.Way(*rules.observe(score, tree, target)) for tree in (inputs, start))
-    multipliers = fill(way.back(secants.Pairs(way, other, "deep_lift")), inputs)
+    multipliers = fill(way.back(Pairs(way, other, secants.TABLE, "deep_lift")), inputs)
     return trees.multiply(trees.subtract(inputs, start), multipliers)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tf_xai.core import checks, relevance, rules
+from tf_xai.core import checks, operations, relevance, rules
 from tf_xai.core.gradients import fill
 from tf_xai.core.score import resolve
 
@@ -66,7 +66,7 @@ def lrp(score, inputs, target=None, *, composite="epsilon_plus", epsilon=1e-6, g
     }
 
     def rule(layer, arrived):
-        is_convolution = layer.op.type in relevance.CONVOLUTIONS
+        is_convolution = layer.op.type in operations.CONVOLUTIONS
         starts = layer.is_first and first and (first != "box" or is_convolution)
         return named[first if starts else convolution if is_convolution else dense](layer, arrived)
 

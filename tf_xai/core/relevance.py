@@ -7,15 +7,12 @@ positive and the negative part, and `B(W, s)` is `s` times `W` transposed, the l
 
 import tensorflow as tf
 
-from tf_xai.core import rules
+from tf_xai.core import operations, rules
+from tf_xai.core.operations import CONVOLUTIONS, PRODUCTS, names
 from tf_xai.core.rules import unbroadcast
-from tf_xai.core.secants import KINKED, LINEAR, SMOOTH
 
 # Keeps quotients finite. The value is zennit's.
 TINY = 1e-6
-
-CONVOLUTIONS = frozenset("Conv2D Conv3D DepthwiseConv2dNative Conv2DBackpropInput Conv3DBackpropInputV2".split())
-PRODUCTS = frozenset("MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3 Einsum".split())
 
 # Where the weights of an operation stand, by where its data stand: a transposed convolution takes its data last.
 _WEIGHTS = {0: 1, 1: 0, 2: 1}
@@ -159,11 +156,10 @@ class Relevance:
         if op in self._layers:
             layer = self._layers[op]
             return [self.rule(layer, arrived[0]) if i == layer.place else None for i in range(len(op.inputs))]
+        if op.type not in _RULES:
+            raise rules.missing("lrp", op)
         live = [i for i, tensor in enumerate(op.inputs) if tensor in self.way]
-        for names, rule in _RULES:
-            if op.type in names:
-                return rule(op, live, *arrived)
-        raise rules.missing("lrp", op)
+        return _RULES[op.type](op, live, *arrived)
 
 
 def _affine_layers(way):
@@ -187,7 +183,7 @@ def _place(op, live, results):
 
 
 def _pass(op, live, arrived, *others):
-    """Activations, scales and shifts hand on what they get."""
+    """Activations, scales and shifts hand on what they get; a quotient to its numerator."""
     return _place(op, live[:1], [arrived])
 
 
@@ -225,11 +221,6 @@ def _normalises(tensor):
     )
 
 
-def _quotient(op, live, arrived):
-    """All to the numerator."""
-    return _place(op, live[:1], [arrived])
-
-
 def _product(op, live, arrived):
     """Of two matrices that both depend on what is explained: half to each, in proportion to the terms."""
     slopes = rules.gradient(op, _share(arrived, op.outputs[0]) / 2)
@@ -242,17 +233,13 @@ def _softmax(op, live, arrived):
     return [x * (arrived - p * tf.reduce_sum(arrived, -1, keepdims=True))]
 
 
-_SUMS = frozenset("Add AddV2 AddN Sub BiasAdd".split())
-_MEANS = frozenset("Mean Sum Cumsum AvgPool AvgPool3D".split())
-_CHOICES = frozenset("Max Min MaxPool MaxPool3D Maximum Minimum SelectV2".split())
-
-_RULES = [
-    (SMOOTH | KINKED | {"Neg", "StopGradient", "IdentityN", "Cast"}, _pass),
-    (_SUMS, _sum),
-    (_MEANS, _mean),
-    ({"Mul"}, _factors),
-    ({"RealDiv"}, _quotient),
+_TABLE = [
+    (operations.SMOOTH | operations.KINKED | operations.PASSES | names("Neg Cast RealDiv"), _pass),
+    (operations.SUMS, _sum),
+    (operations.MEANS, _mean),
+    (names("Mul"), _factors),
     (PRODUCTS, _product),
-    ({"Softmax"}, _softmax),
-    (LINEAR | _CHOICES, _structure),
+    (names("Softmax"), _softmax),
+    (operations.MOVES | names("Max Min MaxPool MaxPool3D Maximum Minimum SelectV2"), _structure),
 ]
+_RULES = {name: rule for types, rule in _TABLE for name in types}

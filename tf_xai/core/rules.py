@@ -11,11 +11,9 @@ from tensorflow.python.framework.ops import get_gradient_function
 from tf_xai.core import trees
 from tf_xai.core.capture import unrolled
 from tf_xai.core.gradients import fill, floats
+from tf_xai.core.operations import RECTIFIERS, VALUELESS
 from tf_xai.core.score import resolve
 from tf_xai.core.tracing import trace
-
-# Operations whose output does not depend on the values of their inputs.
-_VALUELESS = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}
 
 
 def in_graph(function, *arguments):
@@ -41,7 +39,7 @@ class Way:
 
     def _passes(self, op):
         """Whether an operation is on the way; its outputs are then, too. Operations come in order of their creation."""
-        passes = op.type not in _VALUELESS and any(tensor.ref() in self._live for tensor in op.inputs)
+        passes = op.type not in VALUELESS and any(tensor.ref() in self._live for tensor in op.inputs)
         self._live.update(tensor.ref() for tensor in op.outputs if passes)
         return passes
 
@@ -112,19 +110,15 @@ def unbroadcast(values, like):
     return tf.reshape(tf.reduce_sum(values, axes), tf.shape(like))
 
 
-# Activations that let positive values pass and hold negative ones back.
-_RECTIFIERS = {"Relu", "Relu6", "Elu", "Selu", "LeakyRelu"}
-
-
 def through_rectifiers(method, rule, score, inputs, target):
     """Gradients in which `rule(op, arrived)` stands in for those of ReLU and its like."""
 
     def step(op, *arrived):
-        return [rule(op, *arrived)] if op.type in _RECTIFIERS else gradient(op, *arrived)
+        return [rule(op, *arrived)] if op.type in RECTIFIERS else gradient(op, *arrived)
 
     def explain(inputs, target):
         way = Way(*observe(score, inputs, resolve(score, inputs, target)))
-        if not any(op.type in _RECTIFIERS for op in way.operations):
+        if not any(op.type in RECTIFIERS for op in way.operations):
             raise ValueError(
                 f"`{method}` changes the gradient of ReLU and its like, and the model has none. Use 'gradient', or "
                 "'integrated_gradients'."
