@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_xai.core.resize import resize
+from tf_xai.core.resize import blur, resize
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (7, 9), (4, 4), (2, 3), (1, 5)])
@@ -34,3 +34,29 @@ def test_lengths_may_be_known_only_at_run_time():
 
     maps = tf.constant([[0.0, 1.0, 4.0], [3.0, 3.0, 3.0]])
     np.testing.assert_allclose(stretch(maps, [5]), resize(maps, (5,)), atol=1e-6)
+
+
+def test_a_blur_is_a_gaussian_whose_rows_sum_to_one(rng):
+    x, scale = rng.normal(size=(2, 6, 9, 3)).astype("float32"), 0.2
+    expected = x
+    for axis, length in ((1, 6), (2, 9)):
+        place = np.arange(length) / length
+        kernel = np.exp(-0.5 * ((place[:, None] - place) / scale) ** 2)
+        kernel /= kernel.sum(axis=1, keepdims=True)
+        expected = np.moveaxis(np.tensordot(kernel, expected, [[1], [axis]]), 0, axis)
+    np.testing.assert_allclose(blur(tf.constant(x), (1, 2), scale)[0], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.02, 0.1, 0.5])
+def test_a_blur_knows_its_derivative(scale, rng):
+    x = tf.constant(rng.normal(size=(2, 8, 5, 1)), tf.float64)
+    wider, narrower = (blur(x, (1, 2), scale * factor)[0] for factor in (1.01, 0.99))
+    _, change = blur(x, (1, 2), scale)
+    np.testing.assert_allclose(change, (wider - narrower) / (0.02 * scale), rtol=2e-3, atol=2e-3)
+
+
+def test_no_blur_at_scale_zero(rng):
+    x = tf.constant(rng.normal(size=(2, 8, 1)), tf.float32)
+    values, change = blur(x, (1,), 0.0)
+    np.testing.assert_array_equal(values, x)
+    np.testing.assert_array_equal(change, np.zeros_like(x))

@@ -1,4 +1,4 @@
-"""Integrated gradients, with as many steps as asked for or as completeness needs."""
+"""Integrated gradients, straight or along a blur, with as many steps as asked for or as completeness needs."""
 
 from functools import partial
 
@@ -14,17 +14,30 @@ DOUBLINGS = 6
 
 
 def integrated_gradients(
-    score, inputs, target=None, *, baseline="zeros", steps=32, rule="gauss_legendre", tolerance=None, chunk=None
+    score,
+    inputs,
+    target=None,
+    *,
+    baseline="zeros",
+    path="straight",
+    steps=32,
+    rule="gauss_legendre",
+    tolerance=None,
+    chunk=None,
 ):
-    """Integrates the gradient along the straight path from a baseline.
+    """Integrates the gradient along a path from a baseline, x(0) = b to x(1) = x.
 
-        a_i = (x_i - b_i) * integral_0^1 d score(b + t (x - b)) / d x_i dt
+        a_i = integral_0^1 d score(x(t)) / d x_i * d x_i(t) / dt dt
+        straight: x(t) = b + t (x - b),    blur: x(t) = x blurred by a Gaussian of a tenth of its length times 1 - t
+
+    A blurred input holds less and less of what there is to see, and nothing that is not in the input.
 
     Args:
         score: Callable `(inputs, target) -> (batch,)`.
         inputs: Tensor or nested tensors, each `(batch, ...)`.
         target: `(batch,)` integer classes, weights of the outputs, or None.
-        baseline: See `core.baselines.resolve`.
+        baseline: See `core.baselines.resolve`; "blur" for the blurred path, which begins there.
+        path: "straight", or "blur" for inputs with spatial axes.
         steps: Points on the path.
         rule: "gauss_legendre", "trapezoid" or "riemann" (the right sum of the paper).
         tolerance: Largest residual, as a share of `|score(x) - score(b)|`. Rows above it are done again with twice the
@@ -32,7 +45,7 @@ def integrated_gradients(
         chunk: Path points in one forward pass; None bounds the memory.
 
     Returns: Tree like `inputs`, same shapes, float32; units: score.
-    Raises: TypeError for integer inputs; ValueError for a baseline of another structure.
+    Raises: TypeError for integer inputs; ValueError for a baseline of another structure, or where no path begins.
     Properties: completeness up to the error of the rule; implementation invariance; exact on linear models.
         Differentiable. Cost: `steps` forward and backward passes.
 
@@ -41,16 +54,23 @@ def integrated_gradients(
     >>> [round(v, 4) for v in values.numpy()[0].tolist()]
     [3.0, 3.0]
 
-    Reference: Sundararajan et al., 2017, https://arxiv.org/abs/1703.01365
+    Reference: Sundararajan et al., 2017, https://arxiv.org/abs/1703.01365; blur: Xu et al., 2020,
+    https://arxiv.org/abs/2004.03383
     """
     target = resolve(score, inputs, target)
+    integrate = partial(checks.choose("path", path, PATHS), score, chunk=chunk)
+    if path == "blur" and not (isinstance(baseline, str) and baseline == "blur"):
+        raise ValueError(
+            f"`path='blur'` begins at the blurred input. Received: baseline={checks.in_words(baseline)!r}. Pass "
+            "`baseline='blur'`."
+        )
     start = baselines.resolve(baseline, inputs)
     if tolerance is not None:
-        return _refine(score, inputs, start, target, steps, rule, tolerance, chunk)
-    return _integrate(score, inputs, start, target, quadrature.rule(rule, steps), chunk)
+        return _refine(integrate, score, inputs, start, target, steps, rule, tolerance)
+    return integrate(inputs, start, target, quadrature.rule(rule, steps))
 
 
-def _integrate(score, inputs, start, target, quadrature_rule, chunk):
+def _straight(score, inputs, start, target, quadrature_rule, chunk):
     nodes, weights = quadrature_rule
     delta = trees.subtract(inputs, start)
 
@@ -61,7 +81,35 @@ def _integrate(score, inputs, start, target, quadrature_rule, chunk):
     return trees.multiply(delta, slope)
 
 
-def _refine(score, inputs, start, target, steps, rule, tolerance, chunk):
+def _blur(score, inputs, start, target, quadrature_rule, chunk):
+    nodes, weights = quadrature_rule
+
+    def point(k):
+        """Points on the path, and how fast it goes there."""
+        way = [_blurred(leaf, 1 - tf.gather(nodes, k)) for leaf in trees.leaves(inputs)]
+        return tuple(trees.pack(inputs, part) for part in zip(*way, strict=True))
+
+    def step(way, target):
+        point, speed = way
+        return trees.multiply(gradients(score, point, target), speed)
+
+    return sum_variants(step, point, weights, inputs, target, chunk)
+
+
+def _blurred(leaf, shares):
+    if not trees.is_float(leaf):
+        repeated = trees.repeat(leaf, tf.shape(shares)[0])
+        return repeated, trees.zeros_like(repeated)
+    values, slopes = tf.map_fn(
+        lambda share: baselines.blurred(leaf, share), shares, fn_output_signature=(leaf.dtype, leaf.dtype)
+    )
+    return values, -slopes
+
+
+PATHS = {"straight": _straight, "blur": _blur}
+
+
+def _refine(integrate, score, inputs, start, target, steps, rule, tolerance):
     """Doubles the steps for the rows whose residual is above the tolerance, until none is left."""
     if not 0 < tolerance < 1:
         raise ValueError(f"`tolerance` must lie between 0 and 1. Received: tolerance={tolerance}.")
@@ -82,11 +130,11 @@ def _refine(score, inputs, start, target, steps, rule, tolerance, chunk):
         rows = tf.where(unfinished(level, values))[:, 0]
         some = [trees.take(tree, rows) for tree in (inputs, start)]
         aim = None if target is None else tf.gather(target, rows)
-        better = _integrate(score, *some, aim, (nodes[level], weights[level]), chunk)
+        better = integrate(*some, aim, (nodes[level], weights[level]))
         update = lambda old, new: tf.tensor_scatter_nd_update(old, rows[:, None], new)
         return level + 1, trees.map_leaves(update, values, better)
 
-    first = _integrate(score, inputs, start, target, rules[0], chunk)
+    first = integrate(inputs, start, target, rules[0])
     return tf.while_loop(
         lambda level, values: (level < len(rules)) & tf.reduce_any(unfinished(level, values)),
         improve,

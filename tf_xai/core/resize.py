@@ -1,4 +1,4 @@
-"""Linear maps along spatial axes: resizing, and what else is a matrix per axis."""
+"""Linear maps along spatial axes: resizing, blurring, and what else is a matrix per axis."""
 
 import tensorflow as tf
 
@@ -15,10 +15,35 @@ def resize(maps, shape):
     return maps
 
 
+def blur(leaf, axes, scale):
+    """A leaf blurred along these axes by a Gaussian, and the derivative of that by the scale.
+
+    Args:
+        leaf: Float tensor.
+        axes: Integers.
+        scale: The Gaussian's standard deviation, as a share of the length of an axis; 0 blurs nothing.
+    """
+    change = tf.zeros_like(leaf)
+    for axis in axes:
+        kernel, slope = _gaussian(tf.shape(leaf)[axis], scale)
+        leaf, change = along(leaf, kernel, axis), along(leaf, slope, axis) + along(change, kernel, axis)
+    return leaf, change
+
+
 def along(leaf, matrix, axis):
     """Applies a matrix `(new, old)` along one axis."""
     moved = tf.tensordot(leaf, tf.cast(matrix, leaf.dtype), [[axis], [1]])  # the new axis comes out last
     return tf.transpose(moved, [*range(axis), leaf.shape.rank - 1, *range(axis, leaf.shape.rank - 1)])
+
+
+def _gaussian(length, scale):
+    """The matrix `(length, length)` of a blur, whose rows sum to one, and its derivative by the scale."""
+    place, unit = tf.range(length, dtype=tf.float32), tf.cast(length, tf.float32)
+    # At a twentieth of the distance between neighbours, the neighbours count for nothing in float32.
+    width = tf.maximum(scale * unit, 0.05)
+    squares = tf.square((place[:, None] - place) / width)
+    kernel, slope = tf.nn.softmax(-0.5 * squares), squares / width * unit
+    return kernel, kernel * (slope - tf.reduce_sum(kernel * slope, axis=1, keepdims=True))
 
 
 def _interpolation(length, wanted):

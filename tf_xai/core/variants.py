@@ -35,12 +35,12 @@ def sum_variants(fn, variant, weights, inputs, target=None, chunk=None, like=Non
 
     def accumulate(k, live, total):
         size = _length(k)
-        values = trees.split(fn(trees.merge(variant(k)), _tile(target, size)), size)
+        values = trees.split(fn(trees.merge(variant(k)), tile(target, size)), size)
         weight = tf.gather(weights, k) * tf.cast(live, tf.float32)
         return trees.map_leaves(lambda t, v: t + tf.tensordot(weight, v, 1), total, values)
 
     zeros = trees.map_leaves(lambda x: tf.zeros(tf.shape(x)), inputs if like is None else like)
-    return _fold(accumulate, zeros, count, inputs, chunk)
+    return fold(accumulate, zeros, count, inputs, chunk)
 
 
 def map_variants(fn, variant, count, inputs, target=None, chunk=None):
@@ -48,16 +48,19 @@ def map_variants(fn, variant, count, inputs, target=None, chunk=None):
 
     def append(k, live, results):
         size = _length(k)
-        values = tf.reshape(fn(trees.merge(variant(k)), _tile(target, size)), [size, -1])
+        values = tf.reshape(fn(trees.merge(variant(k)), tile(target, size)), [size, -1])
         # The repeats of the last variant carry its own value, so writing them twice does no harm.
         return tf.tensor_scatter_nd_update(results, k[:, None], values)
 
     start = tf.zeros([count, trees.batch_size(inputs)])
-    return _fold(append, start, count, inputs, chunk)
+    return fold(append, start, count, inputs, chunk)
 
 
-def _fold(step, state, count, inputs, chunk):
-    """Calls `step(indices, live, state)` over all indices below `count`, chunk after chunk."""
+def fold(step, state, count, inputs, chunk=None):
+    """`step(indices, live, state) -> state` over all indices below `count`, chunk after chunk.
+
+    Indices that are not `live` repeat the last one, and are to count for nothing.
+    """
     chunk = _chunk(chunk, count, inputs)
     if isinstance(chunk, int) and isinstance(count, int) and chunk >= count:
         return step(tf.range(count), tf.ones([count], tf.bool), state)
@@ -77,19 +80,25 @@ def _fold(step, state, count, inputs, chunk):
 
 def _chunk(chunk, count, inputs):
     """The chunk asked for, or as many variants as stay within `ELEMENTS`."""
-    if chunk is not None:
-        return min(chunk, count) if isinstance(count, int) else tf.minimum(chunk, count)
+    return least(capacity(inputs) if chunk is None else chunk, count)
+
+
+def capacity(inputs):
+    """The variants of a batch that stay within `ELEMENTS`, at least one."""
     batch = trees.batch_size(inputs)
     rows = max(1, ELEMENTS // max(1, trees.row_size(inputs)))
-    if isinstance(batch, int) and isinstance(count, int):
-        return min(count, max(1, rows // max(1, batch)))
-    return tf.clip_by_value(rows // tf.maximum(batch, 1), 1, count)
+    return max(1, rows // max(1, batch)) if isinstance(batch, int) else tf.maximum(1, rows // tf.maximum(batch, 1))
+
+
+def least(number, other):
+    """The smaller of two numbers, each known now or at run time only."""
+    return min(number, other) if isinstance(number, int) and isinstance(other, int) else tf.minimum(number, other)
 
 
 def _length(k):
     return k.shape[0] if k.shape[0] is not None else tf.shape(k)[0]
 
 
-def _tile(target, count):
+def tile(target, count):
     """The target of the batch, repeated for every variant of a chunk."""
     return None if target is None else trees.merge(trees.repeat(target, count))
