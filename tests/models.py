@@ -38,17 +38,17 @@ def _spatial_layers(axes):
     }[axes]
 
 
-def dict_model(classes=3):
+def dict_model(classes=3, activation="tanh"):
     """`{"age": (2,), "image": (6, 6, 1)}` to class probabilities."""
     inputs = {"image": keras.Input((6, 6, 1), name="image"), "age": keras.Input((2,), name="age")}
-    seen = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3, activation="tanh", name="conv")(inputs["image"]))
+    seen = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3, activation=activation, name="conv")(inputs["image"]))
     return keras.Model(inputs, dense(classes, "softmax")(layers.Concatenate()([seen, inputs["age"]])))
 
 
-def list_model(classes=3):
+def list_model(classes=3, activation="tanh"):
     """`[(6, 1), (2,)]`, a series and a table, to class probabilities."""
     inputs = [keras.Input((6, 1)), keras.Input((2,))]
-    seen = layers.GlobalAveragePooling1D()(layers.Conv1D(3, 3, activation="tanh")(inputs[0]))
+    seen = layers.GlobalAveragePooling1D()(layers.Conv1D(3, 3, activation=activation)(inputs[0]))
     return keras.Model(inputs, dense(classes, "softmax")(layers.Concatenate()([seen, inputs[1]])))
 
 
@@ -111,6 +111,68 @@ def tokens(vocabulary=10, length=5, classes=2):
     x = layers.Embedding(vocabulary, 4)(ids)
     x = layers.Conv1D(4, 3, padding="same", activation="tanh", name="conv")(x)
     return keras.Model(ids, dense(classes, "softmax")(layers.GlobalAveragePooling1D()(x)))
+
+
+@keras.saving.register_keras_serializable("tests")
+class ClassToken(layers.Layer):
+    """Puts a token of its own in front of others, and adds positions."""
+
+    def build(self, shape):
+        # Large enough that no token is near zero, where normalisation is steep.
+        self.token = self.add_weight(shape=(1, 1, shape[-1]), initializer="ones", name="token")
+        normal = keras.initializers.RandomNormal(stddev=1.0)
+        self.places = self.add_weight(shape=(1, shape[1] + 1, shape[-1]), initializer=normal, name="places")
+
+    def call(self, x):
+        token = keras.ops.broadcast_to(self.token, (keras.ops.shape(x)[0], 1, x.shape[-1]))
+        return keras.ops.concatenate([token, x], axis=1) + self.places
+
+
+def encoder(x, blocks=2, attention=layers.MultiHeadAttention, heads=(2, 3), norm=layers.RMSNormalization):
+    """Transformer blocks whose layers are called "norm_0", "attention_0", ...: attention that is far from uniform.
+
+    Second derivatives of LayerNormalization are not exact: TensorFlow stops a gradient in its variance.
+    """
+    steep = keras.initializers.RandomNormal(stddev=0.5)
+    for i in range(blocks):
+        read = norm(name=f"norm_{i}")(x)
+        x = layers.Add()([x, attention(*heads, kernel_initializer=steep, name=f"attention_{i}")(read, read)])
+        x = layers.Add()([x, dense(x.shape[-1], "tanh")(norm()(x))])
+    return x
+
+
+def transformer(vocabulary=10, length=6, classes=3, mask_zero=False, **kwargs):
+    """Token ids to class probabilities; id 0 is padding where `mask_zero`."""
+    ids = keras.Input((length,), dtype="int32")
+    x = encoder(layers.Embedding(vocabulary, 5, "random_normal", mask_zero=mask_zero)(ids), **kwargs)
+    return keras.Model(ids, dense(classes, "softmax")(layers.GlobalAveragePooling1D()(x)))
+
+
+def _patches(image, patch):
+    """The tokens of an image, with a class token in front."""
+    x = layers.Conv2D(5, patch, strides=patch, name="patches")(image)
+    return ClassToken(name="tokens")(layers.Reshape((-1, 5))(x))
+
+
+def vit(shape=(8, 8, 1), classes=3, patch=2, **kwargs):
+    """Image to class probabilities, read from a class token."""
+    image = keras.Input(shape)
+    x = encoder(_patches(image, patch), **kwargs)
+    return keras.Model(image, dense(classes, "softmax")(x[:, 0]))
+
+
+def dict_vit(classes=3):
+    """`{"age": (2,), "image": (6, 6, 1)}` to class probabilities, by attention."""
+    inputs = {"image": keras.Input((6, 6, 1), name="image"), "age": keras.Input((2,), name="age")}
+    x = encoder(_patches(inputs["image"], 2))
+    return keras.Model(inputs, dense(classes, "softmax")(layers.Concatenate()([x[:, 0], inputs["age"]])))
+
+
+def list_transformer(classes=3):
+    """`[(6, 1), (2,)]`, a series and a table, to class probabilities, by attention."""
+    inputs = [keras.Input((6, 1)), keras.Input((2,))]
+    seen = layers.GlobalAveragePooling1D()(encoder(dense(5)(inputs[0])))
+    return keras.Model(inputs, dense(classes, "softmax")(layers.Concatenate()([seen, inputs[1]])))
 
 
 def same(model):

@@ -21,7 +21,8 @@ BELOW = {
     "board": set(),
     "layers": {"core"},
     "attributions": {"core"},
-    "explainer": {"core", "attributions"},
+    "bound_explainer": {"core", "attributions"},
+    "explainer": {"core", "attributions", "bound_explainer"},
     "explanation": {"core", "visual"},
 }
 BELOW["explaining"] = BELOW["explainer"] | BELOW["explanation"] | {"explainer", "explanation"}

@@ -84,7 +84,7 @@ def test_outputs_whose_keys_are_not_layer_names(x):
 
 def test_integers_beside_floats_are_held_fixed_and_named(rng):
     ids, amount = keras.Input((1,), dtype="int32", name="job"), keras.Input((2,), name="amount")
-    merged = layers.Concatenate()([layers.Flatten()(layers.Embedding(5, 3)(ids)), amount])
+    merged = layers.Concatenate()([layers.CategoryEncoding(5, "one_hot")(ids), amount])
     model = keras.Model({"job": ids, "amount": amount}, models.dense(2, "softmax")(merged))
     x = {"job": rng.integers(0, 5, (4, 1)), "amount": rng.normal(size=(4, 2)).astype("float32")}
     with pytest.warns(UserWarning, match="held fixed"):

@@ -120,8 +120,18 @@ def test_to_shap():
     np.testing.assert_array_equal(converted.base_values, e.baseline_score)
     assert converted.feature_names == ["age", "height"]
     assert converted[1].values.tolist() == e.values[1].tolist()
-    with pytest.raises(ValueError, match="`to_shap` takes one input array"):
-        _nested().to_shap()
+
+
+def test_to_shap_of_nested_inputs():
+    shap = pytest.importorskip("shap")
+    e = _nested()
+    parts = e.to_shap()
+    assert isinstance(parts["b"], shap.Explanation) and isinstance(parts["a"][1][0], shap.Explanation)
+    np.testing.assert_array_equal(parts["b"].values, e.values["b"])
+    joined = e.to_shap(joined=True)
+    assert joined.feature_names == ["a0", "a100", "a101", "a102", "b[0,0,0]", "b[0,1,0]", "b[1,0,0]", "b[1,1,0]"]
+    np.testing.assert_array_equal(joined.values, [[2, 0, 0, 0, 1, 1, 1, 1]] * 2)
+    np.testing.assert_array_equal(joined.data, joined.values)
 
 
 def test_repr_names_method_size_and_residual():

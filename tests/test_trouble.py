@@ -42,9 +42,11 @@ def test_a_batch_of_nothing_but_nan(linear, x):
     assert np.all(np.isnan(e.values)) and np.all(np.isnan(e.score))
 
 
-def test_token_ids_are_not_silently_zero(rng):
-    with pytest.raises(TypeError, match=r"Integer inputs have no gradient.*token ids"):
-        _explain(models.tokens(), rng.integers(0, 10, size=(3, 5)))
+def test_integers_that_are_not_looked_up_are_not_silently_zero(rng):
+    ids = keras.Input((5,), dtype="int32")
+    counts = keras.Model(ids, models.dense(2, "softmax")(keras.layers.CategoryEncoding(10, "count")(ids)))
+    with pytest.raises(TypeError, match=r"Only floating inputs can be explained.*Embedding"):
+        _explain(counts, rng.integers(0, 10, size=(3, 5)))
 
 
 def test_a_sum_of_softmax_outputs_is_a_warning(rng):

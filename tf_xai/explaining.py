@@ -48,7 +48,7 @@ def explain(model, x, target=None, method="integrated_gradients", *, batch_size=
     if bound.score.classes == 1:
         joined["target"] = None  # a regression has no classes
     index = None if index is None else index[: len(joined["score"])]
-    info = _info(explainer, joined["inputs"])
+    info = _info(explainer, joined)
     explanation = Explanation(**joined, feature_names=names, index=index, info=info)
     _warn(explanation, explainer, broken)
     return explanation
@@ -99,7 +99,7 @@ def _report(bound, batch, target, changes):
         report = bound.report(trees.map_leaves(np.zeros_like, batch), target, **changes)
     report = {name: tree for name, tree in report.items() if tree is not None}
     report = trees.map_leaves(lambda leaf: _spread(leaf.numpy(), kept, broken), report)
-    return {"baseline_score": None, **report, "inputs": batch, "broken": broken}
+    return {"baseline_score": None, "fidelity": None, "inputs": batch, **report, "broken": broken}
 
 
 def _taking(rows, count):
@@ -125,7 +125,9 @@ def _rows_of_baseline(explainer, x, rows):
 
     def leaf(baseline, x):
         per_row = getattr(baseline, "ndim", 0) == x.ndim and len(baseline) == count
-        return tf.convert_to_tensor(baseline[rows], tf.float32) if per_row else baseline
+        if not per_row:
+            return baseline
+        return tf.constant(baseline[rows], None if baseline.dtype.kind in "iu" else tf.float32)
 
     return {"baseline": trees.map_leaves(leaf, baseline, x)}
 
@@ -140,19 +142,25 @@ def _stack(parts):
     return None if parts[0] is None else keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
 
 
-def _info(explainer, inputs):
+def _info(explainer, joined):
     """What was done, in words that JSON can hold."""
-    named = {name: getattr(explainer, name) for name in ("output", "space")}
+    named = {name: getattr(explainer, name) for name in ("output", "space", "layer")}
     options = {**{k: v for k, v in named.items() if v not in (None, "output")}, **explainer.options}
-    carried = [leaf for leaf in trees.leaves(inputs) if leaf.dtype.kind in "biu"]
     info = {"method": explainer.method, "options": {name: checks.in_words(value) for name, value in options.items()}}
-    return {
-        **info,
-        "notes": ["Integer and boolean inputs may have been held fixed: then their attributions are zero."]
-        if carried
-        else [],
-    }
+    return {**info, "notes": [_HELD] if _some_held(joined) else []}
 
+
+def _some_held(joined):
+    """Whether integer or boolean inputs have no attributions."""
+    try:
+        keras.tree.assert_same_structure(joined["values"], joined["inputs"])
+    except (ValueError, TypeError):  # attention maps
+        return False
+    pairs = zip(trees.leaves(joined["values"]), trees.leaves(joined["inputs"]), strict=True)
+    return any(leaf.dtype.kind in "biu" and not values.any() for values, leaf in pairs)
+
+
+_HELD = "Integer and boolean inputs whose attributions are zero were held fixed."
 
 _NO_REACTION = (
     "the score does not react to the inputs there. Usual reasons: a softmax or sigmoid that is saturated (pass "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_xai.core import trees
+from tf_xai.core import conversions, trees
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,9 @@ class Explanation:
         values: Attributions, NumPy arrays in the structure and shapes of the inputs (maps: one channel).
         score: `(rows,)`, the explained score.
         target: `(rows,)` classes or `(rows, classes)` weights; None for a regression.
-        inputs: The explained inputs.
+        inputs: The explained inputs; with `layer=`, what the layer puts out.
         baseline_score: `(rows,)`, the score at the baseline or the mean over the background; None without one.
+        fidelity: `(rows,)`, R² of the surrogate; None for methods without one.
         feature_names: Names of the columns, or None.
         index: `(rows,)`, the row labels of the data frame, or None.
         info: What was done, in words: `method`, `options` and `notes`.
@@ -31,6 +32,7 @@ class Explanation:
     target: np.ndarray | None
     inputs: Any
     baseline_score: np.ndarray | None = None
+    fidelity: np.ndarray | None = None
     feature_names: list | None = None
     index: np.ndarray | None = None
     info: dict = field(default_factory=dict)
@@ -63,14 +65,16 @@ class Explanation:
         worst = f", largest residual {known.max():.2g}" if known.size else ""
         return f"Explanation({self._title}, {len(self)} rows, values {shapes}{worst})"
 
-    def to_shap(self):
-        """A `shap.Explanation`: every plot of the shap package draws it. One input array only."""
-        import shap
+    def to_shap(self, data=None, joined=False):
+        """A `shap.Explanation`, or a nest of them like the inputs; `joined` lays all inputs side by side as columns.
 
-        if not isinstance(self.values, np.ndarray):
-            raise ValueError("`to_shap` takes one input array. Build one of `e.values[name]`, `e.inputs[name]`.")
-        base = np.zeros_like(self.score) if self.baseline_score is None else self.baseline_score
-        return shap.Explanation(self.values, base, data=self.inputs, feature_names=self.feature_names)
+        `data` is what the plots show in place of the inputs, such as the words of token ids.
+        """
+        return conversions.to_shap(self, data, joined)
+
+    def to_lime(self, row=0, features=10):
+        """One row, its largest features, as a `lime.explanation.Explanation`."""
+        return conversions.to_lime(self, row, features)
 
     def to_frame(self, feature_names=None):
         """A pandas frame, one row per explained row: an attribution per column, then target, score and residual.
@@ -79,15 +83,8 @@ class Explanation:
         """
         import pandas as pd
 
-        columns = {}
-        for path, leaf in _named_leaves(self.values):
-            names = feature_names or self.feature_names if leaf.ndim == 2 and path == "x" else None
-            names = names or ([path] if leaf.shape[1:] == (1,) and path != "x" else None)
-            names = names or [_position(path, i) for i in np.ndindex(leaf.shape[1:])]
-            flat = leaf.reshape(len(leaf), -1)
-            if len(names) != flat.shape[1]:
-                raise ValueError(f"`feature_names` must name {flat.shape[1]} columns. Received: {len(names)}.")
-            columns.update(zip(names, flat.T, strict=True))
+        names = conversions.column_names(self.values, feature_names or self.feature_names)
+        columns = dict(zip(names, conversions.side_by_side(self.values).T, strict=True))
         extra = {
             "target": self.target if np.ndim(self.target) == 1 else None,
             "score": self.score,
@@ -143,20 +140,7 @@ class Explanation:
         return cls(**parts, **meta)
 
 
-_ARRAYS = ("values", "score", "target", "inputs", "baseline_score", "index")
-
-
-def _named_leaves(tree, path=""):
-    """`(name, leaf)` of every leaf; a single array is called 'x'."""
-    if isinstance(tree, dict):
-        return [pair for key in tree for pair in _named_leaves(tree[key], f"{path}.{key}" if path else str(key))]
-    if isinstance(tree, (list, tuple)):
-        return [pair for i, entry in enumerate(tree) for pair in _named_leaves(entry, f"{path or 'x'}{i}")]
-    return [(path or "x", tree)]
-
-
-def _position(path, index):
-    return f"{path}{index[0]}" if len(index) == 1 else f"{path}[{','.join(map(str, index))}]"
+_ARRAYS = ("values", "score", "target", "inputs", "baseline_score", "fidelity", "index")
 
 
 def _skeleton(tree):

@@ -19,9 +19,21 @@ def _draw(*shape):
 
 # One input has spatial axes in each, so that methods that draw maps can serve them too.
 CASES = {
-    "tensor": (models.cnn, lambda: _draw(8, 8, 1)),
-    "list": (models.list_model, lambda: [_draw(6, 1), _draw(2)]),
-    "dict": (models.dict_model, lambda: {"image": _draw(6, 6, 1), "age": _draw(2)}),
+    "tensor": lambda: _draw(8, 8, 1),
+    "list": lambda: [_draw(6, 1), _draw(2)],
+    "dict": lambda: {"image": _draw(6, 6, 1), "age": _draw(2)},
+}
+
+# The models of these inputs, by what the methods need of them.
+MODELS = {
+    "axes": {"tensor": models.cnn, "list": models.list_model, "dict": models.dict_model},
+    # ELU holds negative values back, and is smooth.
+    "rectifiers": {
+        "tensor": partial(models.cnn, activation="elu"),
+        "list": partial(models.list_model, activation="elu"),
+        "dict": partial(models.dict_model, activation="elu"),
+    },
+    "attention": {"tensor": models.vit, "list": models.list_transformer, "dict": models.dict_vit},
 }
 
 
@@ -44,15 +56,21 @@ def structure():
 
 
 @pytest.fixture
-def model(structure):
+def make_model(structure, axioms):
+    """Makes a model with such inputs, that has what the method needs."""
+    return MODELS[axioms.needs][structure]
+
+
+@pytest.fixture
+def model(make_model):
     """A model with such inputs."""
-    return CASES[structure][0]()
+    return make_model()
 
 
 @pytest.fixture
 def inputs(structure):
     """Four rows of them."""
-    return CASES[structure][1]()
+    return CASES[structure]()
 
 
 @pytest.fixture

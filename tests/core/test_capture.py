@@ -46,6 +46,12 @@ def test_layers_are_restored_after_an_error():
     assert all("call" not in vars(layer) for layer in model.layers)
 
 
+def test_a_layer_that_is_named_twice_is_observed_once(rng):
+    model, x = models.mlp(), rng.normal(size=(2, 4)).astype("float32")
+    _, seen = _observe(model, [model.layers[0]] * 2, x)
+    assert len(seen) == 1 and "call" not in vars(model.layers[0])
+
+
 def test_a_call_of_the_users_own_is_put_back(rng):
     model, x = models.mlp(), rng.normal(size=(2, 4)).astype("float32")
     layer = model.layers[0]

@@ -1,13 +1,16 @@
 """Gradients of a score, against derivatives by hand."""
 
+from contextlib import contextmanager
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests import models
-from tf_xai.core.capture import find_layer
-from tf_xai.core.gradients import SharedPass, gradients, layer_gradients
+from tf_xai.core.capture import capture, find_layer
+from tf_xai.core.gradients import SharedPass, gradients, inner_gradients, layer_gradients
 from tf_xai.core.score import Score
 
 
@@ -36,7 +39,7 @@ def test_masks_are_carried_without_a_gradient(rng):
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
 def test_integers_are_an_error(dtype):
-    with pytest.raises(TypeError, match=f"Integer inputs have no gradient. Received: {dtype}.*token ids"):
+    with pytest.raises(TypeError, match="Only floating inputs can be explained.*Token ids"):
         gradients(lambda x, target: x, tf.ones((2, 3), dtype))
 
 
@@ -51,7 +54,7 @@ def test_layer_gradients(rng):
     model, x = models.mlp(final=None), tf.constant(rng.normal(size=(2, 4)), tf.float32)
     hidden, head = model.layers
     target = tf.constant([1, 2])
-    activations, slopes = layer_gradients(Score(model), [hidden], x, target, lambda outputs: outputs)
+    activations, slopes = layer_gradients(Score(model), partial(capture, [hidden]), x, target, list)
     np.testing.assert_allclose(activations, hidden(x), rtol=1e-6)
     np.testing.assert_allclose(slopes, np.transpose(head.kernel)[target], rtol=1e-6)
 
@@ -60,12 +63,27 @@ def test_the_last_layer_that_the_score_depends_on_is_taken(rng):
     model = models.two_outputs()
     x, target = tf.constant(rng.normal(size=(2, 4)), tf.float32), tf.constant([0, 1])
     layers, score = [model.layers[1], model.get_layer("amount")], Score(model, output="label")
-    activations, _ = layer_gradients(
-        Score(model, output="label"), layers, x, tf.constant([0, 1]), lambda outputs: outputs
-    )
+    activations, _ = layer_gradients(score, partial(capture, layers), x, target, list)
     assert activations.shape == (2, 6), "the hidden layer: the later one is that of the other output"
     with pytest.raises(ValueError, match="does not depend on the layer"):
-        layer_gradients(score, layers[1:], x, target, lambda outputs: outputs)
+        layer_gradients(score, partial(capture, layers[1:]), x, target, list)
+
+
+def test_inner_gradients(rng):
+    model, x = models.mlp(final=None), tf.constant(rng.normal(size=(2, 4)), tf.float32)
+    hidden, head = model.layers
+
+    @contextmanager
+    def observing(watch):
+        seen = []
+        with capture([hidden], lambda output: (watch(output), seen.append(output))):
+            yield seen
+
+    target = tf.constant([1, 2])
+    seen, slopes = inner_gradients(Score(model), observing, x, target, lambda seen: [*seen, tf.zeros((2,))])
+    np.testing.assert_allclose(seen[0], hidden(x), rtol=1e-6)
+    np.testing.assert_allclose(slopes[0], np.transpose(head.kernel)[target], rtol=1e-6)
+    np.testing.assert_array_equal(slopes[1], [0, 0], "zero where the score does not depend on a tensor")
 
 
 def test_layer_gradients_of_a_nested_layer_in_half_precision(rng):
@@ -76,7 +94,7 @@ def test_layer_gradients_of_a_nested_layer_in_half_precision(rng):
         keras.config.set_dtype_policy("float32")
     x = tf.constant(rng.normal(size=(2, 8, 8, 1)), tf.float32)
     layer = find_layer(model, "inner")
-    activations, slopes = layer_gradients(Score(model), [layer], x, tf.constant([0, 1]), lambda outputs: outputs)
+    activations, slopes = layer_gradients(Score(model), partial(capture, [layer]), x, tf.constant([0, 1]), list)
     assert activations.dtype == slopes.dtype == tf.float32
     assert activations.shape == slopes.shape == (2, 8, 8, 4)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_xai.core import surrogate
+from tf_xai.core import regions, surrogate
 
 
 @pytest.fixture
@@ -54,23 +54,10 @@ def test_a_linear_function_leaves_no_residual(data):
     assert residual[0] < 1e-8 * total[0]
 
 
-def test_players():
-    table, image = tf.zeros((2, 5)), tf.zeros((2, 16, 8, 3))
-    numbers, count = surrogate.number_players([table, image], surrogate.cells)
-    assert count == 5 + 64
-    assert sorted(numbers[0]) == list(range(5))
-    cells, sizes = np.unique(numbers[1], return_counts=True)
-    assert list(cells) == list(range(5, 69))
-    assert set(sizes) == {2 * 1 * 3}
-    assert np.all(numbers[1][..., :1] == numbers[1])
-    numbers, count = surrogate.number_players([table, image > 0], surrogate.features)
-    assert count == 5 and numbers[1] is None
-
-
 def test_perturbed_moves_all_rows_alike(rng):
     inputs = {"x": tf.constant(rng.normal(size=(2, 3)), tf.float32), "mask": tf.constant([[True], [False]])}
-    players, count = surrogate.number_players(inputs, surrogate.features)
-    noise = tf.constant(rng.normal(size=(4, count)), tf.float32)
+    players = regions.resolve("features", inputs)
+    noise = tf.constant(rng.normal(size=(4, players.count)), tf.float32)
     moved = surrogate.perturbed(inputs, players, noise)(tf.constant([3, 1]))
     np.testing.assert_allclose(moved["x"][1], inputs["x"] + noise[1], rtol=1e-6)
     np.testing.assert_array_equal(moved["mask"][0], inputs["mask"])

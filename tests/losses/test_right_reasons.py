@@ -212,13 +212,17 @@ def test_constant_model_has_no_penalty(x):
 
 
 @pytest.mark.parametrize("explainer", ["gradient", "integrated_gradients"])
-def test_token_ids_raise(explainer, rng):
-    """No silent zero for ids, which have no gradient."""
-    ids = rng.integers(0, 10, (6, 5)).astype("int32")
-    model = xai.ExplainableModel(tokens())
-    model.compile("sgd", "sparse_categorical_crossentropy", explanation_loss=RightReasons(explainer))
-    with pytest.raises((TypeError, ValueError), match=r"Integer inputs have no gradient.*embedding"):
-        model.fit(xai.with_evidence(ids, irrelevant=np.ones(5)), np.zeros(6, int), verbose=0)
+def test_token_ids_are_explained_at_their_embedding(explainer, rng):
+    """The penalty is on the tokens that evidence forbids, and it trains the embedding."""
+    ids, mask = rng.integers(0, 10, (6, 5)).astype("int32"), np.zeros(5, "float32")
+    mask[:2] = 1
+    base, loss = tokens(), RightReasons(explainer)
+    model = xai.ExplainableModel(base)
+    model.compile("sgd", "sparse_categorical_crossentropy", explanation_loss=loss)
+    before = base.layers[1].get_weights()[0]
+    history = model.fit(xai.with_evidence(ids, irrelevant=mask), np.zeros(6, int), verbose=0)
+    assert history.history["xai_right_reasons_loss"][0] > 0
+    assert np.abs(base.layers[1].get_weights()[0] - before).max() > 0
 
 
 def test_float16_does_not_lose_small_gradients_in_large_batches(rng):

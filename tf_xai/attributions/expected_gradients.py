@@ -79,6 +79,8 @@ def _from_batch(inputs, seed):
 
     def reference(k):
         shift = 1 + k % tf.maximum(batch - 1, 1)
-        return trees.take(inputs, (tf.range(batch)[None, :] + shift[:, None]) % batch)
+        rows = (tf.range(batch)[None, :] + shift[:, None]) % batch
+        other = lambda x: tf.gather(x, rows) if trees.is_float(x) else trees.repeat(x, tf.shape(k)[0])
+        return trees.map_leaves(other, inputs)
 
     return reference

@@ -37,6 +37,16 @@ def same_structure(argument, tree, inputs, remedy):
         ) from None
 
 
+def some_floats(inputs):
+    """Raises where no leaf is floating point: such inputs have no gradient, and nothing can stand in for them."""
+    if not any("float" in str(leaf.dtype) for leaf in keras.tree.flatten(inputs)):
+        raise TypeError(
+            "Only floating inputs can be explained, and all inputs are integer or boolean. Received shapes: "
+            f"{shapes(inputs)}. Pass floats (`x.astype('float32')`) where the numbers are quantities. Token ids are "
+            "explained where an `Embedding` layer looks them up: use `xai.explain` or a bound `Explainer`."
+        )
+
+
 def broadcasts(shape, expected):
     """Whether an array of one shape broadcasts to another; unknown lengths do."""
     pairs = list(zip(tuple(shape)[::-1], tuple(expected)[::-1], strict=False))

@@ -45,9 +45,12 @@ def quantifier(pairs, op, arrived):
 
 def cast(pairs, op, arrived):
     """Between floats a cast is linear; to integers and booleans a step; from booleans it gives 0 and 1."""
-    x = op.inputs[0]
-    if x.dtype.is_floating and op.outputs[0].dtype.is_floating:
-        return [tf.cast(arrived, x.dtype)]
-    dx = pairs.difference(x)
+    is_linear = op.inputs[0].dtype.is_floating and op.outputs[0].dtype.is_floating
+    return [arrived] if is_linear else step(pairs, op, arrived)
+
+
+def step(pairs, op, arrived):
+    """Where the result changes, its change is that of the input."""
+    dx = pairs.difference(op.inputs[0])
     jump = secant(pairs.difference(op.outputs[0]), dx, tf.zeros_like(dx), tiny(dx))
     return [number(arrived) * jump]

@@ -8,7 +8,7 @@ import warnings
 
 import tensorflow as tf
 
-from tf_xai.core import trees
+from tf_xai.core import checks, trees
 
 
 def gradients(score, inputs, target=None):
@@ -79,16 +79,9 @@ class SharedPass:
 
 
 def floats(inputs):
-    """The leaves that have a gradient. Others are held fixed; a TypeError where there are only such."""
-    leaves = trees.leaves(inputs)
-    floating = [leaf for leaf in leaves if trees.is_float(leaf)]
-    if not floating:
-        raise TypeError(
-            f"Integer inputs have no gradient. Received: {leaves[0].dtype.name} of shape {tuple(leaves[0].shape)}. "
-            "Pass floats (`x.astype('float32')`) where the numbers are quantities. Token ids are explained where an "
-            "`Embedding` layer takes them: use `xai.explain` or a bound `Explainer`."
-        )
-    return floating
+    """The leaves that have a gradient; others are held fixed."""
+    checks.some_floats(inputs)
+    return [leaf for leaf in trees.leaves(inputs) if trees.is_float(leaf)]
 
 
 def fill(slopes, inputs):

@@ -11,7 +11,7 @@ MOVES = names(
     "Identity Reshape Transpose ConcatV2 Split SplitV Pack Unpack Slice StridedSlice Squeeze ExpandDims Pad PadV2 "
     "MirrorPad Tile BroadcastTo ReverseV2 EnsureShape Gather GatherV2 GatherNd Roll SpaceToBatchND BatchToSpaceND "
     "SpaceToDepth DepthToSpace MatrixDiagV3 MatrixBandPart TensorScatterUpdate ScatterNd ExtractImagePatches "
-    "ResizeNearestNeighbor ResizeBilinear ResizeBicubic CheckNumerics PreventGradient"
+    "ResizeNearestNeighbor ResizeBilinear ResizeBicubic CheckNumerics"
 )
 SUMS = names("Add AddV2 AddN Sub BiasAdd")
 MEANS = names("Mean Sum Cumsum AvgPool AvgPool3D UnsortedSegmentSum TensorScatterAdd")
@@ -33,7 +33,7 @@ RECTIFIERS = names("Relu Relu6 Elu Selu LeakyRelu")
 KINKED = RECTIFIERS | names("Abs Sign Floor Ceil Round Rint")
 
 # The value passes as it is, whatever the gradient does.
-PASSES = names("StopGradient IdentityN")
+PASSES = names("StopGradient PreventGradient IdentityN")
 CALLS = names("PartitionedCall StatefulPartitionedCall")
 COMPARISONS = names("Greater GreaterEqual Less LessEqual Equal NotEqual")
 

@@ -8,6 +8,9 @@ import tensorflow as tf
 
 from tf_xai.core import checks, links
 
+# What a `Score` is made with, beside its model.
+SCORE_OPTIONS = ("output", "space", "from_logits")
+
 
 class Score:
     """A scalar per example: `score(inputs, target) -> (batch,)`, float32 whatever the model's dtype.

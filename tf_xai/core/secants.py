@@ -16,7 +16,11 @@ from tf_xai.core.rules import unbroadcast
 
 
 def _linear(pairs, op, *arrived):
-    return rules.gradient(op, *arrived)
+    """The gradient: of indices that depend on what is explained there is none, and they would be lost."""
+    results = rules.gradient(op, *arrived)
+    if any(tensor in pairs.way and result is None for tensor, result in zip(op.inputs, results, strict=True)):
+        raise rules.missing(pairs.method, op)
+    return results
 
 
 def _call(pairs, op, *arrived):
@@ -67,11 +71,11 @@ def _of_one(pairs, op, arrived, small):
         raise rules.missing(pairs.method, op)
     place = live.index(True)
     x = op.inputs[place]
-    middle = pairs.mean(x)
+    # A constant may have more axes than x: every element of the result needs a slope of its own.
+    middle = tf.broadcast_to(pairs.mean(x), tf.shape(op.outputs[0]))
     dx, dy = pairs.difference(x), pairs.difference(op.outputs[0])
     halfway = rules.again(op, [tf.cast(middle, t.dtype) if i == place else t for i, t in enumerate(op.inputs)])
     slope = rules.gradient(halfway, tf.ones_like(op.outputs[0]))[place]
-    # A constant may have been broadcast against x; x against a constant has been only where their shapes say so.
     multiplier = secant(dy, dx, tf.zeros_like(dy) if slope is None else number(slope), small(dx, middle))
     results = [None] * len(op.inputs)
     results[place] = unbroadcast(number(arrived) * multiplier, x)
@@ -114,7 +118,7 @@ def _pooled_extremum(pairs, op, arrived, *others):
 
 def _logarithmic_mean(u, v):
     """`(e^u - e^v) / (u - v)`."""
-    du = u - v
+    du = tf.where(u == v, tf.zeros_like(u), u - v)  # also of what is masked by minus infinity
     return secant(tf.exp(u) - tf.exp(v), du, tf.exp((u + v) / 2), tf.abs(du) < 1e-3)
 
 
@@ -156,4 +160,5 @@ TABLE = [
     (names("LogicalNot"), conditions.negation),
     (names("Any All"), conditions.quantifier),
     (names("Cast"), conditions.cast),
+    (names("IsFinite IsInf IsNan"), conditions.step),
 ]

@@ -1,44 +1,13 @@
-"""Local linear surrogates: noise around every row, the same for all rows, and a least-squares fit of the score.
+"""Local linear surrogates: variants of every row, and weighted least-squares fits of the score there.
 
-Because the noise is shared, the fit for a whole batch is one factorisation.
+Where the design is the same for all rows, the fit for a whole batch is one factorisation (`fit`); otherwise the
+moments of all rows are gathered in one pass over the samples, and solved together (`moments`, `solve`).
 """
 
-import numpy as np
 import tensorflow as tf
 
 from tf_xai.core import trees
-
-# The most parts that an axis is cut into, by the number of spatial axes: at most 64 players per input.
-_PARTS = {1: 16, 2: 8, 3: 4}
-
-
-def features(leaf):
-    """Every feature is a player: their numbers, in the shape of a row."""
-    return np.arange(trees.row_size(leaf)).reshape(leaf.shape[1:])
-
-
-def cells(leaf):
-    """The cells of a grid are the players, all channels of a cell together; in a table every column is one."""
-    spatial = leaf.shape[1:-1]
-    if not len(spatial):
-        return features(leaf)
-    parts = [min(length, _PARTS.get(len(spatial), 2)) for length in spatial]
-    axes = [np.arange(length) * part // length for length, part in zip(spatial, parts, strict=True)]
-    numbers = np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), parts)
-    return np.broadcast_to(numbers[..., None], leaf.shape[1:])
-
-
-def number_players(inputs, numbering):
-    """The player that every feature belongs to, as a tree of integer arrays, and how many players there are.
-
-    Leaves that are not floating point have no players; their numbers are None.
-    """
-    trees_, total = [], 0
-    for leaf in trees.leaves(inputs):
-        numbers = numbering(leaf) + total if trees.is_float(leaf) else None
-        trees_.append(numbers)
-        total = total if numbers is None else int(numbers.max()) + 1
-    return trees_, total
+from tf_xai.core.variants import fold
 
 
 def perturbed(inputs, players, noise):
@@ -50,9 +19,9 @@ def perturbed(inputs, players, noise):
         def leaf(x, numbers):
             if numbers is None:
                 return trees.repeat(x, tf.shape(k)[0])
-            return x[None] + tf.cast(tf.gather(moves, numbers, axis=1), x.dtype)[:, None]
+            return x[None] + tf.cast(tf.gather(moves, numbers, axis=1), x.dtype)
 
-        moved = [leaf(x, numbers) for x, numbers in zip(trees.leaves(inputs), players, strict=True)]
+        moved = [leaf(x, numbers) for x, numbers in zip(trees.leaves(inputs), players.labels, strict=True)]
         return trees.pack(inputs, moved)
 
     return variant
@@ -81,3 +50,78 @@ def fit(design, values, weights=None, ridge=0.0):
         basis, _ = tf.linalg.qr(design)
         fitted = tf.matmul(basis, tf.matmul(basis, values, transpose_a=True))
     return tf.reduce_sum(tf.square(values - fitted), axis=0), tf.reduce_sum(tf.square(values), axis=0)
+
+
+def moments(moves, weigh, values, inputs):
+    """Weighted covariances of players and score over the neighbours of every row: `(batch, players + 1, players + 1)`.
+
+    Sums, not means; the score comes last. The row itself takes part with weight one: nothing has moved there.
+
+    Args:
+        moves: Function of indices `(count,)` to what the surrogate sees of those neighbours, less what it sees of the
+            row itself: `(batch or 1, count, players)`.
+        weigh: Function of moves to their weights, `(batch or 1, count)`.
+        values: `(samples, batch)`, the score of the neighbours less that of the row itself.
+        inputs: The batch, which bounds the memory.
+    """
+
+    def add(k, live, sums):
+        move, value = moves(k), tf.transpose(tf.gather(values, k))[..., None]
+        weight = weigh(move) * tf.cast(live, tf.float32)
+        move = tf.broadcast_to(move, tf.concat([tf.shape(value)[:2], tf.shape(move)[2:]], 0))
+        seen = tf.concat([tf.ones_like(value), move, value], axis=-1)
+        return sums + tf.matmul(seen, weight[..., None] * seen, transpose_a=True)
+
+    width = moves(tf.range(1)).shape[-1] + 2
+    itself = tf.linalg.diag(tf.one_hot([0], width))
+    sums = fold(add, tf.repeat(itself, tf.shape(values)[1], axis=0), values.shape[0], inputs)
+    first = sums[:, :1, 1:]
+    return sums[:, 1:, 1:] - tf.matmul(first, first, transpose_a=True) / sums[:, :1, :1]
+
+
+def solve(covariances, ridge, kept=1.0):
+    """The coefficients of the ridge regression and its weighted R2: `(batch, players)` and `(batch,)`.
+
+    Args:
+        covariances: Of `moments`.
+        ridge: Penalty on the squared coefficients; the intercept is free.
+        kept: `(batch, players)`, ones for the players that take part and zeros for the others.
+    """
+    gram, cross, total = covariances[:, :-1, :-1], covariances[:, :-1, -1], covariances[:, -1, -1]
+    # A player that never moves has nothing to tell. The one on its diagonal keeps the matrix regular.
+    kept = kept * tf.cast(tf.linalg.diag_part(gram) > 0, tf.float32)
+    gram, cross = gram * kept[:, :, None] * kept[:, None], cross * kept
+    factor = tf.linalg.cholesky(gram + tf.linalg.diag(ridge + 1 - kept))
+    coefficients = tf.linalg.cholesky_solve(factor, cross[..., None])[..., 0]
+    fitted = tf.reduce_sum(coefficients * (2 * cross - tf.linalg.matvec(gram, coefficients)), axis=1)
+    return coefficients, fitted / total
+
+
+def forward_selection(covariances, count):
+    """The players that are added one after the other, each for the largest gain in R2: `(batch, players)` of 0 and 1.
+
+    Every step sweeps the player out of the covariances, so that they are those of what is left.
+    """
+    start = tf.linalg.diag_part(covariances)[:, :-1]
+    kept = tf.zeros_like(start)
+    for _ in range(count):
+        own, cross = tf.linalg.diag_part(covariances)[:, :-1], covariances[:, :-1, -1]
+        fresh = (kept == 0) & (own > 1e-6 * start)
+        gain = tf.where(fresh, tf.math.divide_no_nan(tf.square(cross), own), -1.0)
+        best = tf.argmax(gain, axis=1, output_type=tf.int32)
+        column = tf.gather(covariances, best, axis=2, batch_dims=1)
+        pivot = tf.gather(own, best, axis=1, batch_dims=1)[:, None, None]
+        covariances -= tf.math.divide_no_nan(column[:, :, None] * column[:, None], pivot)
+        kept = tf.maximum(kept, tf.one_hot(best, kept.shape[1]))
+    return kept
+
+
+def highest_weights(covariances, count, instance):
+    """The players with the largest share in a nearly unpenalised surrogate: `(batch, players)` of 0 and 1.
+
+    Args:
+        instance: `(batch or 1, players)`, what the surrogate sees of the row itself.
+    """
+    coefficients, _ = solve(covariances, ridge=0.01)
+    best = tf.math.top_k(tf.abs(coefficients * instance), count).indices
+    return tf.reduce_sum(tf.one_hot(best, coefficients.shape[1]), axis=1)

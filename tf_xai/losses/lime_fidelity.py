@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tf_xai.core import checks, random, surrogate
+from tf_xai.core import checks, random, regions, surrogate
 from tf_xai.core.score import Score
 from tf_xai.core.variants import map_variants
 from tf_xai.losses.base import ExplanationLoss
@@ -62,8 +62,8 @@ class LIMEFidelity(ExplanationLoss):
         return Score(model, output=self.output, space="logit") if score.is_classifier else score
 
     def call(self, explain, batch):
-        players, count = surrogate.number_players(batch.inputs, surrogate.features)
-        design, ridge = self._design(batch.seed, count)
+        players = regions.resolve("features", batch.inputs)
+        design, ridge = self._design(batch.seed, players.count)
         variant = surrogate.perturbed(batch.inputs, players, self.scale * design)
         samples = design.shape[0]
         values = map_variants(explain, variant, samples, batch.inputs, batch.target, chunk=samples)

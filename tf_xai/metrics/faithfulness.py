@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_xai.core import baselines, random, surrogate, trees
+from tf_xai.core import baselines, random, regions, surrogate, trees
 from tf_xai.core.variants import map_variants
 
 
@@ -106,7 +106,8 @@ def lime_fidelity(score, inputs, target, attributions=None, *, samples=256, scal
     Reference: Ribeiro et al., 2016, https://arxiv.org/abs/1602.04938
     """
     inputs = trees.tensors(inputs)
-    players, count = surrogate.number_players(inputs, surrogate.cells)
+    players = regions.resolve("cells", inputs)
+    count = players.count
     samples = max(samples, 4 * count)
     design = random.normal(seed, (samples, count))
     variant = surrogate.perturbed(inputs, players, scale * design)

@@ -25,7 +25,7 @@ class Term:
 
     @property
     def explains_by_gradient(self):
-        return getattr(self._explain, "method", None) == "gradient"
+        return getattr(self._explain, "method", None) == "gradient" and self._explain.at_inputs
 
     def lacks(self, evidence, training):
         """Whether there is no evidence for a loss that needs some: an error in training, silence in validation."""

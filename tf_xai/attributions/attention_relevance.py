@@ -1,0 +1,51 @@
+"""Attention relevance: attention through all layers, as far as the score depends on it."""
+
+from functools import partial
+
+import tensorflow as tf
+
+from tf_xai.core.attention import find, identity, observing, of_tokens, read
+from tf_xai.core.gradients import inner_gradients
+from tf_xai.core.score import resolve
+
+
+def attention_relevance(score, inputs, target=None, *, layer=None, token=None, resize=True):
+    """How much of every token speaks for the score at the last layer.
+
+        R_0 = I,    R_l = R_{l-1} + mean over heads of relu(d score / d A_l * A_l) R_{l-1}
+
+    Args:
+        score: A `Score`: the model is needed to find the layers.
+        inputs: Tensor or nested tensors, each `(batch, ...)`.
+        target: `(batch,)` integer classes, weights of the outputs, or None.
+        layer: Name or layer, or a list of these, also such that have attention layers within them; None takes all.
+        token: Position of the query whose row is given, such as 0 for a class token; None gives the mean over the
+            queries that are no padding; "all" gives all rows.
+        resize: Whether to bring the patches of an image or series to its size, linearly; False gives their grid.
+
+    Returns: Tree like `inputs`. The input that the tokens come from gets one number per position: `(batch, length)` for
+        token ids, `(batch, *spatial, 1)` for floats; with `token="all"`, `(batch, tokens, tokens)`. Leading tokens that
+        are in no input, such as a class token, are left out of the former. Other inputs get zeros.
+    Raises: ValueError where there is no self-attention, or that of several sequences.
+    Properties: class discriminative; not negative, and every token keeps the 1 that it starts with. Differentiable.
+        Cost: 1 forward and 1 backward pass.
+
+    >>> import keras, tensorflow as tf
+    >>> from tf_xai import Score
+    >>> x, ones = keras.Input((2, 1)), keras.initializers.Ones()
+    >>> heads = keras.layers.MultiHeadAttention(1, 1, kernel_initializer=ones)
+    >>> model = keras.Model(x, keras.layers.GlobalAveragePooling1D()(heads(x, x)))
+    >>> attention_relevance(Score(model), tf.ones((1, 2, 1)), token=0).numpy().tolist()
+    [[[1.25], [0.25]]]
+
+    Reference: Chefer et al., 2021, https://arxiv.org/abs/2103.15679
+    """
+    target = resolve(score, inputs, target)
+    used = partial(of_tokens, chosen=layer is not None)
+    tensors = lambda seen: [entry.used for entry in used(seen)]
+    seen, slopes = inner_gradients(score, partial(observing, find(score, layer)), inputs, target, tensors)
+    entries = used(seen)
+    relevance = identity(entries)
+    for entry, slope in zip(entries, slopes, strict=True):
+        relevance += tf.reduce_mean(tf.nn.relu(slope * entry.weights), axis=1) @ relevance
+    return read(relevance, entries, token, inputs, resize)

@@ -1,0 +1,40 @@
+"""HiResCAM: Grad-CAM without the mean over positions."""
+
+import tensorflow as tf
+
+from tf_xai.core.maps import layer_maps, place
+from tf_xai.core.score import resolve
+
+
+def hires_cam(score, inputs, target=None, *, layer=None, relu=True, resize=True):
+    """Where the feature maps of a layer speak for the score, every position with its own slope.
+
+        a = relu(sum_c d score / d A_c * A_c)
+
+    Args:
+        score: A `Score`: the model is needed to find the layer.
+        inputs: Tensor or nested tensors, each `(batch, ...)`.
+        target: `(batch,)` integer classes, weights of the outputs, or None.
+        layer: Name or layer; None takes the last one with spatial axes, as `grad_cam` does.
+        relu: Whether to drop what speaks against the score.
+        resize: Whether to bring the map to the size of the input, linearly; False gives the grid of the layer.
+
+    Returns: Tree like `inputs`, maps with one channel, as `grad_cam` gives them.
+    Raises: ValueError where the layer has no spatial axes, or no input or several match them.
+    Properties: the map sums to what the layer contributes where the rest of the model is linear (`relu=False`, native
+        grid). Differentiable. Cost: 1 forward pass, and a backward pass down to the layer.
+
+    >>> import keras, tensorflow as tf
+    >>> from tf_xai import Score
+    >>> conv, head = keras.layers.Conv2D(1, 1, kernel_initializer="ones"), keras.layers.Dense(1)
+    >>> model = keras.Sequential([keras.Input((1, 2, 1)), conv, keras.layers.Flatten(), head])
+    >>> _ = head.kernel.assign([[1.0], [-2.0]])
+    >>> hires_cam(Score(model), tf.fill((1, 1, 2, 1), 3.0), relu=False)[0, 0, :, 0].numpy().tolist()
+    [3.0, -6.0]
+
+    Reference: Draelos and Carin, 2020, https://arxiv.org/abs/2011.08891
+    """
+    target = resolve(score, inputs, target)
+    activations, slopes = layer_maps(score, inputs, target, layer)
+    maps = tf.reduce_sum(slopes * activations, axis=-1)
+    return place(tf.nn.relu(maps) if relu else maps, inputs, resize)

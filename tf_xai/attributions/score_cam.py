@@ -1,0 +1,70 @@
+"""Score-CAM: maps without gradients."""
+
+import tensorflow as tf
+
+from tf_xai.core import trees
+from tf_xai.core.maps import home_of, layer_maps, place
+from tf_xai.core.resize import resize as resize_maps
+from tf_xai.core.score import resolve
+from tf_xai.core.variants import map_variants
+
+
+def score_cam(score, inputs, target=None, *, layer=None, relu=True, resize=True, chunk=None):
+    """Where the feature maps of a layer speak for the score, by what is left of it when they mask the input.
+
+        w = softmax over c of score(x * H_c),    a = relu(sum_c w_c A_c)
+
+    `H_c` is `A_c` at the size of the input, scaled to [0, 1]. The paper's score is the increase over that of a
+    baseline, which is the same for all channels and drops out of the softmax.
+
+    Args:
+        score: A `Score`: the model is needed to find the layer.
+        inputs: Tensor or nested tensors, each `(batch, ...)`.
+        target: `(batch,)` integer classes, weights of the outputs, or None.
+        layer: Name or layer; None takes the last one with spatial axes, as `grad_cam` does.
+        relu: Whether to drop what speaks against the score.
+        resize: Whether to bring the map to the size of the input, linearly; False gives the grid of the layer.
+        chunk: Channels in one forward pass; None bounds the memory.
+
+    Returns: Tree like `inputs`, maps with one channel, as `grad_cam` gives them.
+    Raises: TypeError where the layer looks at token ids, which can not be masked by degrees; ValueError where the layer
+        has no spatial axes, or no input or several match them.
+    Properties: needs no slope of the score; not complete. Differentiable. Cost: a forward pass for every channel of the
+        layer.
+
+    >>> import keras, tensorflow as tf
+    >>> from tf_xai import Score
+    >>> conv, head = keras.layers.Conv2D(1, 1, kernel_initializer="ones"), keras.layers.Dense(1)
+    >>> model = keras.Sequential([keras.Input((1, 2, 1)), conv, keras.layers.Flatten(), head])
+    >>> score_cam(Score(model), tf.constant([[[[1.0], [3.0]]]]))[0, 0, :, 0].numpy().tolist()
+    [1.0, 3.0]
+
+    Reference: Wang et al., 2020, https://arxiv.org/abs/1910.01279
+    """
+    target = resolve(score, inputs, target)
+    activations, _ = layer_maps(score, inputs, target, layer)
+    channels = tf.transpose(activations, [activations.shape.rank - 1, *range(activations.shape.rank - 1)])
+    scores = map_variants(score, _masked(inputs, channels), channels.shape[0], inputs, target, chunk)
+    maps = tf.einsum("cn...,cn->n...", channels, tf.nn.softmax(scores, axis=0))
+    return place(tf.nn.relu(maps) if relu else maps, inputs, resize)
+
+
+def _masked(inputs, channels):
+    """A variant function: variant `k` multiplies the input that the layer looks at by channel `k`."""
+    leaves, home = trees.leaves(inputs), home_of(channels.shape.rank - 2, inputs)
+    if not trees.is_float(leaves[home]):
+        raise TypeError(
+            "`score_cam` multiplies its input by maps, and token ids can not be multiplied. Received: "
+            f"{leaves[home].dtype.name} of shape {tuple(leaves[home].shape)}. Use 'layer_cam' or 'grad_cam'."
+        )
+
+    def variant(k):
+        maps = resize_maps(trees.merge(tf.gather(channels, k)), tf.shape(leaves[home])[1:-1])
+        axes = range(1, maps.shape.rank)
+        low, high = (reduce(maps, axes, keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
+        masks = trees.split(tf.math.divide_no_nan(maps - low, high - low), tf.shape(k)[0])
+        varied = [trees.repeat(leaf, tf.shape(k)[0]) for leaf in leaves]
+        varied[home] *= tf.cast(masks[..., None], varied[home].dtype)
+        return trees.pack(inputs, varied)
+
+    return variant

@@ -1,0 +1,225 @@
+"""Places: where a model is explained, if not at its inputs. At the embeddings of token ids, or at a layer."""
+
+import itertools
+from contextlib import contextmanager
+from functools import wraps
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_xai.core import baselines, checks, trees
+from tf_xai.core.capture import arguments, find_layer, patched
+from tf_xai.core.grids import tokens
+from tf_xai.core.rules import Way
+
+
+class Site(NamedTuple):
+    """A call of a layer, by its number; `leaf` is the position, among the inputs, of the ids that it looks up."""
+
+    layer: keras.layers.Layer
+    call: int
+    leaf: int | None = None
+
+
+class Place:
+    """A score as a function of what some layers put out: a score of its own, with points in place of inputs.
+
+    Points are `{"sites": activations, "beside": inputs, "row": numbers}`, where `beside` are floating inputs that are
+    explained as they are. Every method carries integers along: by the row numbers the rest of a row is found again.
+
+    Args:
+        score: A `Score`.
+        inputs: The batch that is explained, nested tensors.
+        sites: The calls that are looked at.
+        beside: The positions of the inputs that are explained as they are.
+    """
+
+    def __init__(self, score, inputs, sites, beside=()):
+        self.score, self.model, self.inputs = score, score.model, inputs
+        self.sites, self.beside = sites, beside
+
+    def __call__(self, points, target=None):
+        leaves = trees.leaves(trees.take(self.inputs, points["row"]))
+        for i, leaf in zip(self.beside, points["beside"], strict=True):
+            leaves[i] = leaf
+        given = {site[:2]: values for site, values in zip(self.sites, points["sites"], strict=True)}
+
+        def give(layer, number, ids, output):
+            return tf.cast(given[layer, number], output.dtype) if (layer, number) in given else output
+
+        with _calls([site.layer for site in self.sites], give):
+            return self.score(trees.pack(self.inputs, leaves), target)
+
+    def points(self, inputs):
+        """What these inputs become."""
+        seen = {}
+
+        def see(layer, number, ids, output):
+            seen[layer, number] = output
+            return output
+
+        with _calls([site.layer for site in self.sites], see):
+            self.model(inputs, training=False)
+        leaves, sites = trees.leaves(inputs), [tf.cast(seen[site[:2]], tf.float32) for site in self.sites]
+        return {"sites": sites, "beside": [leaves[i] for i in self.beside], "row": tf.range(trees.batch_size(inputs))}
+
+    def explain(self, method, target, options):
+        """The values of a method, a tree like the points."""
+        translate = {"baseline": self.baseline, "background": self.points, "regions": self.regions}
+        inside = {k: translate[k](v) if k in translate and v is not None else v for k, v in options.items()}
+        return method(self, self.points(self.inputs), target, **inside)
+
+
+class AtLayer(Place):
+    """The output of a layer, at its last call."""
+
+    def __init__(self, score, inputs, layer):
+        layer, outputs = find_layer(score.model, layer), []
+        with _calls([layer], lambda layer, number, ids, output: outputs.append(output) or output):
+            score.model(inputs, training=False)
+        if not outputs or not tf.is_tensor(outputs[-1]) or not trees.is_float(outputs[-1]):
+            raise ValueError(
+                f"`layer` must put out one floating tensor on the way to the score. Received: {layer.name!r}, which "
+                f"{'puts out something else' if outputs else 'is not called'}. Pass another layer."
+            )
+        super().__init__(score, inputs, [Site(layer, len(outputs) - 1)])
+
+    def explain(self, method, target, options):
+        """The values of a method, shaped like the output of the layer."""
+        return super().explain(method, target, options)["sites"][0]
+
+    def baseline(self, option):
+        """Names and numbers are meant at the layer; arrays are inputs, and become what the layer makes of them."""
+        option = option(self.inputs) if callable(option) else option
+        if isinstance(option, (str, int, float, np.generic)):
+            return {"sites": [option], "beside": [], "row": 0}
+        return self.points(baselines.resolve(option, self.inputs))
+
+    def regions(self, option):
+        """Players of the layer's output."""
+        return {"sites": [option], "beside": [], "row": None}
+
+
+class AtEmbeddings(Place):
+    """Token ids where they are looked up, and the floating inputs beside them."""
+
+    def __init__(self, score, inputs, sites):
+        looked_up = {site.leaf for site in sites}
+        floating = [i for i, leaf in enumerate(trees.leaves(inputs)) if trees.is_float(leaf)]
+        super().__init__(score, inputs, sites, [i for i in floating if i not in looked_up])
+
+    def explain(self, method, target, options, pool=tf.reduce_sum):
+        """The values of a method, shaped like the inputs: `pool` makes one number of a token's vector."""
+        values = super().explain(method, target, options)
+        leaves = [tf.zeros(tf.shape(leaf)) for leaf in trees.leaves(self.inputs)]
+        for i, value in zip(self.beside, values["beside"], strict=True):
+            leaves[i] = value
+        for site, value in zip(self.sites, values["sites"], strict=True):
+            leaves[site.leaf] += pool(value, axis=-1)
+        return trees.pack(self.inputs, leaves)
+
+    def baseline(self, option):
+        """Names are meant at the embedding; integers and arrays are ids, and become their embedding."""
+        option = option(self.inputs) if callable(option) else option
+        leaves, looked_up = trees.leaves(self.inputs), {site.leaf for site in self.sites}
+        if isinstance(option, (str, int, float, np.generic)):
+            option = trees.map_leaves(lambda leaf: option, self.inputs)
+        checks.same_structure("baseline", option, self.inputs, baselines.REMEDY)
+        wanted = trees.leaves(option)
+        ids = {i for i in looked_up if not isinstance(wanted[i], str)}
+        known = [_ids(wanted[i], leaf) if i in ids else leaf for i, leaf in enumerate(leaves)]
+        points = self.points(trees.pack(self.inputs, known))
+        sites = [
+            values if site.leaf in ids else wanted[site.leaf]
+            for site, values in zip(self.sites, points["sites"], strict=True)
+        ]
+        return {"sites": sites, "beside": [wanted[i] for i in self.beside], "row": 0}
+
+    def regions(self, option):
+        """Every token is a player unless labels, one per token, say otherwise."""
+        if isinstance(option, str) or callable(option):
+            option = trees.map_leaves(lambda leaf: option, self.inputs)
+        wanted = list(option) if isinstance(self.inputs, (list, tuple)) else [option]
+        wanted = [option[key] for key in sorted(self.inputs)] if isinstance(self.inputs, dict) else wanted
+        per_token = lambda labels: np.asarray(labels)[..., None] if hasattr(labels, "shape") else labels or _tokens
+        sites = [per_token(wanted[site.leaf]) for site in self.sites]
+        return {"sites": sites, "beside": [wanted[i] for i in self.beside], "row": None}
+
+
+def _tokens(leaf):
+    """Every token is a player; a row that has one id has one player."""
+    return tokens(leaf) if leaf.shape.rank > 2 else (np.zeros((1, 1), int), 1)
+
+
+def _ids(wanted, leaf):
+    """Ids in the place of those of the inputs."""
+    ids = np.asarray(wanted) if not tf.is_tensor(wanted) else wanted
+    if not (tf.as_dtype(ids.dtype).is_integer and checks.broadcasts(ids.shape, leaf.shape)):
+        raise ValueError(
+            f"`baseline` of token ids must be a name, an id or ids that broadcast to {tuple(leaf.shape)}. Received: "
+            f"{tf.as_dtype(ids.dtype).name} of shape {tuple(ids.shape)}. 'zeros' is the embedding of nothing."
+        )
+    return tf.broadcast_to(tf.cast(ids, leaf.dtype), tf.shape(leaf))
+
+
+@contextmanager
+def _calls(layers, see):
+    """Puts `see(layer, number, first argument, output)` in the place of what layers put out, call by call."""
+
+    def wrap(layer, call):
+        count = itertools.count()
+
+        @wraps(call)
+        def seen(*args, **kwargs):
+            first = next(iter(arguments(call, args, kwargs).values()))
+            return see(layer, next(count), first, call(*args, **kwargs))
+
+        return seen
+
+    with patched(layers, wrap):
+        yield
+
+
+def length(vectors, axis):
+    """The Euclidean norm; its gradient is zero, not undefined, where the vector is."""
+    square = tf.reduce_sum(tf.square(vectors), axis)
+    return tf.where(square > 0, tf.sqrt(tf.where(square > 0, square, 1.0)), 0.0)
+
+
+def embedding_layers(model):
+    """The layers that look up ids."""
+    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
+
+
+def embeddings(model, inputs):
+    """The sites where inputs are looked up: calls of `Embedding` layers that depend on one of them."""
+    layers, sites = embedding_layers(model), []
+
+    def look(*leaves):
+        calls = []
+        with _calls(layers, lambda *call: calls.append(call) or call[-1]):
+            model(trees.pack(inputs, leaves), training=False)
+        for layer, number, ids, output in calls:
+            for i in (i for i, leaf in enumerate(leaves) if ids in Way(ids, [leaf])):
+                if output.shape.rank != leaves[i].shape.rank + 1 or ids.shape[-1:] != leaves[i].shape[-1:]:
+                    raise ValueError(
+                        f"The ids of shape {tuple(leaves[i].shape)} are taken apart before {layer.name!r} looks them "
+                        f"up, as {tuple(ids.shape)}. Make them inputs of their own to explain them."
+                    )
+                sites.append(Site(layer, number, i))
+
+    if layers:
+        # In a graph of its own, where it can be seen what depends on what.
+        specs = [tf.TensorSpec(leaf.shape, leaf.dtype) for leaf in trees.leaves(inputs)]
+        tf.function(look, autograph=False).get_concrete_function(*specs)
+    return sites
+
+
+def find(score, inputs, layer=None):
+    """Where a model is explained: a `Place`, or None where it is the inputs themselves."""
+    if layer is not None:
+        return AtLayer(score, inputs, layer)
+    sites = embeddings(score.model, inputs)
+    return AtEmbeddings(score, inputs, sites) if sites else None
