@@ -25,8 +25,9 @@ BELOW = {
     "explainer": {"core", "attributions", "bound_explainer"},
     "explanation": {"core", "visual"},
 }
-BELOW["explaining"] = BELOW["explainer"] | BELOW["explanation"] | {"explainer", "explanation"}
-BELOW["losses"] = BELOW["metrics"] = BELOW["explainer"] | {"explainer"}
+BELOW["choosing"] = BELOW["explainer"] | {"explainer"}
+BELOW["explaining"] = BELOW["choosing"] | BELOW["explanation"] | {"choosing", "explanation"}
+BELOW["losses"] = BELOW["metrics"] = BELOW["choosing"]
 BELOW["tradeoff"] = BELOW["losses"] | {"losses", "metrics"}
 for _part in ("training", "callbacks", "inspection", "report"):
     BELOW[_part] = BELOW["tradeoff"] | BELOW["explaining"] | {"tradeoff", "explaining"}

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_xai.choosing import choose
 from tf_xai.core import baselines, checks, data, trees
 from tf_xai.core.score import read_target
 from tf_xai.explainer import Explainer
@@ -20,7 +21,8 @@ def explain(model, x, target=None, method="integrated_gradients", *, batch_size=
         x: Array, data frame, nest of arrays, or `tf.data.Dataset` (labels and weights in it are left aside).
         target: `(rows,)` integer classes, one class for all rows, or weights of the outputs `(rows, classes)`; None
             explains the predicted class, or the only output of a regression or of a sigmoid unit.
-        method: A name in `tf_xai.attributions.METHODS`, or an `Explainer`.
+        method: A name in `tf_xai.attributions.METHODS`, an `Explainer`, or "auto": the most exact method that the model
+            allows at a moderate cost; `info["chosen"]` says why.
         batch_size: Rows explained at once.
         verbose: 0 is silent, 1 shows a progress bar; "auto" shows it where there are several batches.
         **options: Options of the method and of the score, as for `Explainer`.
@@ -35,10 +37,12 @@ def explain(model, x, target=None, method="integrated_gradients", *, batch_size=
     >>> explain(model, np.array([[1.0, 2.0, 3.0]])).values.round(4).tolist()
     [[1.0, 2.0, 3.0]]
     """
-    explainer = _explainer(method, options)
     checks.positive("batch_size", batch_size)
     names, index = data.feature_names(x), data.row_labels(x)
     x = x if isinstance(x, tf.data.Dataset) else data.arrays(x)
+    explainer, reason = _explainer(method, options, model, x)
+    if reason and verbose:
+        print(f"{explainer!r}: {reason}.")
     if target is not None and not isinstance(x, tf.data.Dataset):
         target = read_target(target, data.count(x))
     bound = explainer.bind(model)
@@ -48,18 +52,21 @@ def explain(model, x, target=None, method="integrated_gradients", *, batch_size=
     if bound.score.classes == 1:
         joined["target"] = None  # a regression has no classes
     index = None if index is None else index[: len(joined["score"])]
-    info = _info(explainer, joined)
+    info = _info(explainer, joined) | ({"chosen": reason} if reason else {})
     explanation = Explanation(**joined, feature_names=names, index=index, info=info)
     _warn(explanation, explainer, broken)
     return explanation
 
 
-def _explainer(method, options):
+def _explainer(method, options, model, x):
+    """The explainer, and why it was chosen where nobody else did."""
+    if isinstance(method, str) and method == "auto":
+        return choose(model, next(data.batches(x, None, 1))[0], options)
     if not isinstance(method, Explainer):
-        return Explainer(method, **options)
+        return Explainer(method, **options), None
     if options:
         raise TypeError(f"Options belong to the `Explainer` that is passed as `method`. Received: {sorted(options)}.")
-    return method
+    return method, None
 
 
 def _run(bound, x, target, batch_size, verbose):

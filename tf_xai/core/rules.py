@@ -128,6 +128,10 @@ def through_rectifiers(method, rule, score, inputs, target):
     return in_graph(explain, inputs, target)
 
 
+class NoRule(ValueError):
+    """A method has no rule for an operation of the model."""
+
+
 def missing(method, op):
     """The error of an operation without a rule: names it, and the layer that it is in."""
     layer = "/".join(op.name.split("/")[:-1]) or "the score itself"
@@ -136,7 +140,7 @@ def missing(method, op):
         if "While" in op.type
         else "Replace it by operations that have a rule"
     )
-    return ValueError(
+    return NoRule(
         f"`{method}` has no rule for the operation {op.type!r} in {layer!r}. {remedy}, or use 'integrated_gradients', "
         "which needs none."
     )

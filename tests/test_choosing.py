@@ -1,0 +1,71 @@
+"""`method="auto"`: what is chosen, and that it says so."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_xai as xai
+from tests import models
+
+
+class Cubes(keras.layers.Layer):
+    """An operation that no rule knows."""
+
+    def call(self, x):
+        return tf.math.cumprod(x, axis=-1)
+
+
+class Steps(keras.layers.Layer):
+    """NumPy in the middle: no gradient."""
+
+    def call(self, x):
+        return tf.ensure_shape(tf.numpy_function(lambda x: np.float32(2) * x, [x], tf.float32), x.shape)
+
+
+def _with(layer):
+    table = keras.Input((12,))
+    return keras.Model(table, models.dense(3, "softmax")(layer(table)))
+
+
+CHOICES = {
+    "exact_shap": (models.mlp, (4,)),
+    "deep_lift": (models.cnn, (8, 8, 1)),
+    "integrated_gradients": (lambda: _with(Cubes()), (12,)),
+    "kernel_shap": (lambda: _with(Steps()), (12,)),
+}
+
+
+@pytest.mark.parametrize("method", CHOICES)
+def test_the_most_exact_method_that_the_model_allows(method, rng, capsys):
+    make, shape = CHOICES[method]
+    model, x = make(), rng.normal(size=(3, *shape)).astype("float32")
+    e = xai.explain(model, x, method="auto", verbose=1)
+    assert e.info["method"] == method
+    assert e.info["chosen"] in capsys.readouterr().out
+    assert np.all(np.abs(e.residual) <= 0.011 * np.abs(e.score - e.baseline_score) + 1e-6)
+    expected = xai.explain(model, x, method=method, verbose=0, **({"tolerance": 0.01} if "integr" in method else {}))
+    np.testing.assert_allclose(e.values, expected.values, rtol=1e-5, atol=1e-7)
+
+
+def test_the_reason_names_what_has_no_rule(rng):
+    e = xai.explain(_with(Cubes()), rng.normal(size=(2, 12)), method="auto", verbose=0)
+    assert "Cumprod" in e.info["chosen"]
+
+
+def test_token_ids(rng):
+    e = xai.explain(models.tokens(), rng.integers(0, 10, (3, 5)), method="auto", verbose=0)
+    assert e.info["method"] == "deep_lift"
+    assert e.values.shape == (3, 5)
+
+
+def test_it_serves_data_sets_and_passes_options_on(rng, capsys):
+    x = rng.normal(size=(5, 4)).astype("float32")
+    dataset = tf.data.Dataset.from_tensor_slices(x).batch(2)
+    e = xai.explain(models.mlp(), dataset, method="auto", background=x, space="logit", verbose=0)
+    assert e.info["method"] == "exact_shap"
+    assert not capsys.readouterr().out
+    np.testing.assert_allclose(e.residual, 0, atol=1e-5)
+    with pytest.raises(TypeError, match="`exact_shap` has no option 'steps'") as caught:
+        xai.explain(models.mlp(), x, method="auto", steps=3)
+    assert "method='auto'" in " ".join(caught.value.__notes__)
