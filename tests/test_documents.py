@@ -9,6 +9,7 @@ import keras
 import pytest
 
 from tf_xai import cli
+from tf_xai.attributions import METHODS
 from tf_xai.datasets import decoy, digits
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +24,15 @@ def test_the_code_of_the_readme_runs(tmp_path, monkeypatch):
         exec(block, names)
     assert abs(names["e"].residual).max() < 0.02
     assert names["maps"].shape == (4, 28, 28, 1)
+
+
+def test_the_guide_names_every_method():
+    guide = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    table = guide[guide.index("## Methods") : guide.index("## Where the model")]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in METHODS:
+        assert f"`{name}`" in table and f"`{name}`" in readme
+    assert f"any of {len(METHODS)} methods" in readme
 
 
 def test_links_of_the_readme_lead_somewhere():
