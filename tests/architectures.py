@@ -58,7 +58,10 @@ def _convolutions(axes):
 
 def _growth(axes):
     """Transposed convolution and larger grids."""
-    stack = [getattr(layers, f"Conv{axes}DTranspose")(3, 2, 2, activation="relu"), getattr(layers, f"UpSampling{axes}D")(2)]
+    stack = [
+        getattr(layers, f"Conv{axes}DTranspose")(3, 2, 2, activation="relu"),
+        getattr(layers, f"UpSampling{axes}D")(2),
+    ]
     return sequential((2,) * axes + (2,), *stack)
 
 
@@ -75,7 +78,7 @@ def _merged():
     inputs = [keras.Input((4,)), keras.Input((3,))]
     a, b = layers.Dense(4, "relu")(inputs[0]), layers.Dense(4, "tanh")(inputs[1])
     merges = (layers.Add, layers.Subtract, layers.Multiply, layers.Average, layers.Maximum, layers.Minimum)
-    merged = [merge()([a, b]) for merge in (*merges, layers.Concatenate)] + [layers.Dot(1, normalize=True)([a, b])]
+    merged = [merge()([a, b]) for merge in (*merges, layers.Concatenate)] + [layers.Dot(1)([a, b])]
     return keras.Model(inputs, layers.Dense(2)(layers.Concatenate()(merged)))
 
 
@@ -98,7 +101,7 @@ def _recurrent(*stack):
 
 def _shared():
     """One layer three times."""
-    layer = layers.Dense(5, "gelu")
+    layer = layers.Dense(5, "tanh")
     return sequential((5,), layer, layer, layer)
 
 
@@ -168,7 +171,7 @@ MODELS = {
     "moved": lambda: sequential(
         *[(4, 4, 2), layers.ZeroPadding2D(1), layers.Cropping2D(((2, 0), (0, 1))), layers.Permute((3, 1, 2))],
         *[layers.Reshape((5, 8)), layers.TimeDistributed(layers.Dense(3, "tanh")), layers.Flatten()],
-        *[layers.RepeatVector(2), layers.EinsumDense("abc,bcd->abd", (2, 3), "d", activation="relu")],
+        *[layers.RepeatVector(2), layers.EinsumDense("abc,cd->abd", (2, 3), bias_axes="d", activation="relu")],
     ),
     "simple_rnn": lambda: _recurrent(layers.SimpleRNN(3)),
     "lstm": lambda: _recurrent(layers.LSTM(3, return_sequences=True)),

@@ -15,17 +15,10 @@ def attention_relevance(score, inputs, target=None, *, layer=None, token=None, r
         R_0 = I,    R_l = R_{l-1} + mean over heads of relu(d score / d A_l * A_l) R_{l-1}
 
     Args:
-        score: A `Score`: the model is needed to find the layers.
-        inputs: Tensor or nested tensors, each `(batch, ...)`.
+        score, inputs, layer, token, resize: As for `attention_rollout`.
         target: `(batch,)` integer classes, weights of the outputs, or None.
-        layer: Name or layer, or a list of these, also such that have attention layers within them; None takes all.
-        token: Position of the query whose row is given, such as 0 for a class token; None gives the mean over the
-            queries that are no padding; "all" gives all rows.
-        resize: Whether to bring the patches of an image or series to its size, linearly; False gives their grid.
 
-    Returns: Tree like `inputs`. The input that the tokens come from gets one number per position: `(batch, length)` for
-        token ids, `(batch, *spatial, 1)` for floats; with `token="all"`, `(batch, tokens, tokens)`. Leading tokens that
-        are in no input, such as a class token, are left out of the former. Other inputs get zeros.
+    Returns: Tree like `inputs`, as `attention_rollout` gives it.
     Raises: ValueError where there is no self-attention, or that of several sequences.
     Properties: class discriminative; not negative, and every token keeps the 1 that it starts with. Differentiable.
         Cost: 1 forward and 1 backward pass.

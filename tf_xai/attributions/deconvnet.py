@@ -11,12 +11,10 @@ def deconvnet(score, inputs, target=None):
         g_in = relu(g_out)
 
     Args:
-        score: Callable `(inputs, target) -> (batch,)`.
-        inputs: Tensor or nested tensors, each `(batch, ...)`.
-        target: `(batch,)` integer classes, weights of the outputs, or None.
+        score, inputs, target: As for `guided_backprop`.
 
     Returns: Tree like `inputs`, same shapes, float32; units: score per input unit.
-    Raises: TypeError for integer inputs; ValueError for a model without ReLU, ReLU6, ELU, SELU or leaky ReLU.
+    Raises: As `guided_backprop`.
     Properties: shows what excites a network; of a network without pooling it hardly depends on the input.
         Differentiable. Cost: 1 forward and 1 backward pass.
 

@@ -16,17 +16,11 @@ def grad_cam_plus_plus(score, inputs, target=None, *, layer=None, relu=True, res
         a = relu(sum_c w_c A_c)
 
     Args:
-        score: A `Score`: the model is needed to find the layer.
-        inputs: Tensor or nested tensors, each `(batch, ...)`.
-        target: `(batch,)` integer classes, weights of the outputs, or None.
-        layer: Name or layer; None takes the last one with spatial axes, as `grad_cam` does.
-        relu: Whether to drop what speaks against the score.
-        resize: Whether to bring the map to the size of the input, linearly; False gives the grid of the layer.
+        score, inputs, target, layer, relu, resize: As for `grad_cam`.
 
     Returns: Tree like `inputs`, maps with one channel, as `grad_cam` gives them.
     Raises: ValueError where the layer has no spatial axes, or no input or several match them.
-    Properties: class discriminative; not complete. Differentiable. Cost: 1 forward pass, and a backward pass down to
-        the layer.
+    Properties: class discriminative; not complete. Differentiable. Cost: as `grad_cam`.
 
     >>> import keras, tensorflow as tf
     >>> from tf_xai import Score

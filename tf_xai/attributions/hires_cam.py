@@ -12,12 +12,7 @@ def hires_cam(score, inputs, target=None, *, layer=None, relu=True, resize=True)
         a = relu(sum_c d score / d A_c * A_c)
 
     Args:
-        score: A `Score`: the model is needed to find the layer.
-        inputs: Tensor or nested tensors, each `(batch, ...)`.
-        target: `(batch,)` integer classes, weights of the outputs, or None.
-        layer: Name or layer; None takes the last one with spatial axes, as `grad_cam` does.
-        relu: Whether to drop what speaks against the score.
-        resize: Whether to bring the map to the size of the input, linearly; False gives the grid of the layer.
+        score, inputs, target, layer, relu, resize: As for `grad_cam`.
 
     Returns: Tree like `inputs`, maps with one channel, as `grad_cam` gives them.
     Raises: ValueError where the layer has no spatial axes, or no input or several match them.

@@ -22,16 +22,9 @@ def kernel_shap(
     or all that there are.
 
     Args:
-        score: Callable `(inputs, target) -> (batch,)`.
-        inputs: Tensor or nested tensors, each `(batch, ...)`.
-        target: `(batch,)` integer classes, weights of the outputs, or None.
-        background: References `r` for absent players, a tree like `inputs` with any number of rows; None takes the
-            baseline.
-        baseline: The reference where there is no background, see `core.baselines.resolve`.
-        regions: The players, see `core.regions.resolve`; None takes columns, or cells of a grid.
+        score, inputs, target, background, baseline, regions, chunk: As for `exact_shap`, with any number of players.
         samples: Coalitions, evaluated for every row and reference. From `2^d` on the values are exact.
         seed: Integer; None draws anew at every call.
-        chunk: Evaluations of every row in one forward pass; None bounds the memory.
 
     Returns: Tree like `inputs`, same shapes, float32; units: score. A player's value is shared equally by its features.
     Raises: ValueError for fewer than four samples per player (and not all coalitions); TypeError for integer inputs.

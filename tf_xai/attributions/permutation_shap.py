@@ -17,17 +17,10 @@ def permutation_shap(
     All rows share the orders.
 
     Args:
-        score: Callable `(inputs, target) -> (batch,)`.
-        inputs: Tensor or nested tensors, each `(batch, ...)`.
-        target: `(batch,)` integer classes, weights of the outputs, or None.
-        background: References `r` for absent players, a tree like `inputs` with any number of rows; None takes the
-            baseline.
-        baseline: The reference where there is no background, see `core.baselines.resolve`.
-        regions: The players, see `core.regions.resolve`; None takes columns, or cells of a grid.
+        score, inputs, target, background, baseline, regions, chunk: As for `exact_shap`, with any number of players.
         samples: The most coalitions, evaluated for every row and reference: 2, and `2 (d - 1)` for every order with its
             reverse.
         seed: Integer; None draws anew at every call.
-        chunk: Evaluations of every row in one forward pass; None bounds the memory.
 
     Returns: Tree like `inputs`, same shapes, float32; units: score. A player's value is shared equally by its features.
     Raises: ValueError for fewer than two samples per player; TypeError for integer inputs.

@@ -18,12 +18,7 @@ def score_cam(score, inputs, target=None, *, layer=None, relu=True, resize=True,
     baseline, which is the same for all channels and drops out of the softmax.
 
     Args:
-        score: A `Score`: the model is needed to find the layer.
-        inputs: Tensor or nested tensors, each `(batch, ...)`.
-        target: `(batch,)` integer classes, weights of the outputs, or None.
-        layer: Name or layer; None takes the last one with spatial axes, as `grad_cam` does.
-        relu: Whether to drop what speaks against the score.
-        resize: Whether to bring the map to the size of the input, linearly; False gives the grid of the layer.
+        score, inputs, target, layer, relu, resize: As for `grad_cam`.
         chunk: Channels in one forward pass; None bounds the memory.
 
     Returns: Tree like `inputs`, maps with one channel, as `grad_cam` gives them.
