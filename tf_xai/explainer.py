@@ -33,6 +33,8 @@ class Explainer:
     """
 
     def __init__(self, method="integrated_gradients", *, output=None, space="output", from_logits=None, **options):
+        if isinstance(method, str) and method == "auto":
+            raise ValueError("`method='auto'` needs a model to choose for: pass it to `xai.explain`. Received: 'auto'.")
         self.defaults = inspect.signature(checks.choose("method", method, METHODS)).parameters
         self.valid = [p.name for p in self.defaults.values() if p.kind == p.KEYWORD_ONLY]
         self.layer = None if "layer" in self.valid else options.pop("layer", None)

@@ -30,7 +30,7 @@ def references(background, inputs):
 
     Its result is nested like `inputs`, leaves `(count, batch, ...)`. What is not floating point is that of the inputs.
     """
-    checks.same_structure("background", background, inputs, "Pass rows of the training data, nested like the inputs.")
+    check_background(background, inputs)
 
     def leaf(k, rows, x):
         if not trees.is_float(x):
@@ -39,6 +39,18 @@ def references(background, inputs):
         return tf.broadcast_to(drawn[:, None], tf.concat([tf.shape(k), tf.shape(x)], 0))
 
     return lambda k: trees.map_leaves(lambda rows, x: leaf(k, rows, x), background, inputs)
+
+
+def check_background(background, inputs):
+    """Raises unless a background set holds rows like those of the inputs."""
+    remedy = "Pass rows of the training data, nested like the inputs."
+    checks.same_structure("background", background, inputs, remedy)
+    for rows, x in zip(trees.leaves(background), trees.leaves(inputs), strict=True):
+        shape = tf.TensorShape(rows.shape)
+        if shape.rank != x.shape.rank or not shape[1:].is_compatible_with(x.shape[1:]) or shape[0] == 0:
+            raise ValueError(
+                f"`background` must hold rows of shape {tuple(x.shape[1:])}. Received: {tuple(shape)}. {remedy}"
+            )
 
 
 def _leaf(baseline, leaf):

@@ -5,8 +5,6 @@ import tensorflow as tf
 from tf_xai.core import baselines, checks, trees, variants
 from tf_xai.core.regions import resolve, share, sizes
 
-BACKGROUND = "Pass rows of the training data, or `baseline=`."
-
 
 class Game:
     """The games of a batch, one per row.
@@ -93,13 +91,4 @@ def _references(background, baseline, inputs):
         start = baselines.resolve(baseline, inputs)
         return lambda k: trees.map_leaves(lambda leaf: leaf[None], start), 1
     background = trees.tensors(background)
-    references, count = baselines.references(background, inputs), trees.batch_size(background)
-    if isinstance(count, int) and count == 0:
-        raise ValueError(f"`background` has no rows. {BACKGROUND}")
-    for rows, x in zip(trees.leaves(background), trees.leaves(inputs), strict=True):
-        if not rows.shape[1:].is_compatible_with(x.shape[1:]):
-            raise ValueError(
-                f"`background` must hold rows like those of the inputs, {tuple(x.shape[1:])}. Received: "
-                f"{tuple(rows.shape[1:])}. {BACKGROUND}"
-            )
-    return references, count
+    return baselines.references(background, inputs), trees.batch_size(background)
