@@ -7,7 +7,7 @@ from tf_xai.core import rules
 
 def secant(dy, dx, slope, small):
     """`dy / dx`, or the slope where `dx` is too small to divide by."""
-    return tf.where(small, slope, dy / tf.where(small, tf.ones_like(dx), dx))
+    return tf.where(small, slope, tf.math.divide_no_nan(dy, dx))
 
 
 def tiny(dx):

@@ -56,16 +56,10 @@ def _bilinear(pairs, op, arrived):
 
 
 def _smooth(pairs, op, arrived):
-    """The secant; where it would lose digits, the slope half way, which is then as good."""
-    return _of_one(pairs, op, arrived, lambda dx, middle: tf.abs(dx) < 1e-3 * tf.clip_by_value(tf.abs(middle), 1e-3, 1))
+    """Of one variable, the secant; where it would lose digits, the slope half way, which is then as good.
 
-
-def _kinked(pairs, op, arrived):
-    return _of_one(pairs, op, arrived, lambda dx, middle: tiny(dx))
-
-
-def _of_one(pairs, op, arrived, small):
-    """A function of one variable, its first input (or second, as in `2 ** x`); other inputs are constants."""
+    The variable is the first input, or the second, as in `2 ** x`; other inputs are constants.
+    """
     live = [tensor in pairs.way for tensor in op.inputs]
     if sum(live) > 1:
         raise rules.missing(pairs.method, op)
@@ -75,11 +69,18 @@ def _of_one(pairs, op, arrived, small):
     middle = tf.broadcast_to(pairs.mean(x), tf.shape(op.outputs[0]))
     dx, dy = pairs.difference(x), pairs.difference(op.outputs[0])
     halfway = rules.again(op, [tf.cast(middle, t.dtype) if i == place else t for i, t in enumerate(op.inputs)])
-    slope = rules.gradient(halfway, tf.ones_like(op.outputs[0]))[place]
-    multiplier = secant(dy, dx, tf.zeros_like(dy) if slope is None else number(slope), small(dx, middle))
+    slope = number(rules.gradient(halfway, tf.ones_like(op.outputs[0]))[place])
+    small = tf.abs(dx) < 1e-3 * tf.clip_by_value(tf.abs(middle), 1e-3, 1)
     results = [None] * len(op.inputs)
-    results[place] = unbroadcast(number(arrived) * multiplier, x)
+    results[place] = unbroadcast(number(arrived) * secant(dy, dx, slope, small), x)
     return results
+
+
+def _kinked(pairs, op, arrived):
+    """The secant; where both runs are at one point, the gradient there, zero for what has none."""
+    dx, dy = pairs.difference(op.inputs[0]), pairs.difference(op.outputs[0])
+    (slope,) = rules.gradient(op, arrived)
+    return [secant(number(arrived) * dy, dx, tf.zeros_like(dx) if slope is None else number(slope), tiny(dx))]
 
 
 def _quotient(pairs, op, arrived):
@@ -112,8 +113,8 @@ def _pooled_extremum(pairs, op, arrived, *others):
     x, (y, s) = op.inputs[0], (op.outputs[0], pairs.of(op.outputs[0]))
     best = tf.minimum(y, s) if op.type == "Min" else tf.maximum(y, s)
     credit = rules.gradient(op, arrived * (best - s))[0] + rules.gradient(s.op, arrived * (y - best))[0]
-    dx = x - pairs.of(x)
-    return [secant(credit, dx, tf.zeros_like(dx), tiny(dx))] + [None] * (len(op.inputs) - 1)
+    # No credit is larger than the change where it stands.
+    return [tf.math.divide_no_nan(credit, x - pairs.of(x))] + [None] * (len(op.inputs) - 1)
 
 
 def _logarithmic_mean(u, v):
