@@ -9,7 +9,7 @@ import tf_xai as xai
 from tests import models
 
 
-class Cubes(keras.layers.Layer):
+class CumulativeProduct(keras.layers.Layer):
     """An operation that no rule knows."""
 
     def call(self, x):
@@ -31,7 +31,7 @@ def _with(layer):
 CHOICES = {
     "exact_shap": (models.mlp, (4,)),
     "deep_lift": (models.cnn, (8, 8, 1)),
-    "integrated_gradients": (lambda: _with(Cubes()), (12,)),
+    "integrated_gradients": (lambda: _with(CumulativeProduct()), (12,)),
     "kernel_shap": (lambda: _with(Steps()), (12,)),
 }
 
@@ -49,7 +49,7 @@ def test_the_most_exact_method_that_the_model_allows(method, rng, capsys):
 
 
 def test_the_reason_names_what_has_no_rule(rng):
-    e = xai.explain(_with(Cubes()), rng.normal(size=(2, 12)), method="auto", verbose=0)
+    e = xai.explain(_with(CumulativeProduct()), rng.normal(size=(2, 12)), method="auto", verbose=0)
     assert "Cumprod" in e.info["chosen"]
 
 

@@ -285,7 +285,7 @@ def test_regions_share_their_coefficient(rng):
         ({"background": [np.ones((3, 4))]}, "`background` must have the structure of `inputs`"),
         ({"kernel_width": 0}, "`kernel_width` must be larger than 0"),
         ({"ridge": -1.0}, "`ridge` must not be negative"),
-        ({"samples": 0}, "`samples` must be an integer of at least 1"),
+        ({"samples": 0}, "`samples` must be at least 3"),
         ({"features": 0}, "`features` must be an integer of at least 1"),
     ],
 )

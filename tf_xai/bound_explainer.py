@@ -9,6 +9,7 @@ from tf_xai.attributions import FITS, METHODS, TOKENS, UNSUMMED
 from tf_xai.core import baselines, checks, data, places, trees
 from tf_xai.core.score import SCORE_OPTIONS, Score, narrow, read_target
 from tf_xai.core.tracing import trace
+from tf_xai.core.variants import map_variants
 
 
 class BoundExplainer:
@@ -18,7 +19,7 @@ class BoundExplainer:
         self.explainer, self.method, self._function = explainer, explainer.method, METHODS[explainer.method]
         self.score = Score(model, **{name: getattr(explainer, name) for name in SCORE_OPTIONS})
         # As tensors, arrays are inputs of the traced function; as NumPy arrays they would be constants in its graph.
-        self._options = {name: _as_tensors(value, self.score.model) for name, value in explainer.options.items()}
+        self._options = {name: _as_tensors(name, value, self.score.model) for name, value in explainer.options.items()}
         self._attribute = trace(self.attribute)
         self._report = trace(self._report_of)
 
@@ -44,8 +45,7 @@ class BoundExplainer:
         options = {**self._options, **changes}
         if place is None:
             return function(self.score, inputs, target, **options)
-        if self.explainer.has("regions"):
-            options = {"regions": None, **options}
+        options = {name: value for name, value in place.defaults.items() if self.explainer.has(name)} | options
         pool = {"pool": TOKENS[self.method]} if self.method in TOKENS and self.explainer.layer is None else {}
         return place.explain(function, self.score.resolve(inputs, target), options, **pool)
 
@@ -55,7 +55,7 @@ class BoundExplainer:
             return None
         place = places.find(self.score, inputs, self.explainer.layer)
         if self.explainer.layer is None:
-            _warn_of_integers(inputs, [] if place is None else [site.leaf for site in place.sites])
+            _warn_of_integers(inputs, [] if place is None else place.ids)
         return place
 
     @property
@@ -72,16 +72,18 @@ class BoundExplainer:
 
     def _checked(self, function, inputs, target, changes):
         """Calls a traced function on what the user passed; a class that does not exist is named as such."""
+        data.check_shapes(self.score.model, inputs)
         inputs = data.to_tensors(self.score.model, inputs)
-        if target is None:
-            return function(inputs, None, **changes)
-        target = read_target(target, trees.batch_size(inputs))
+        target = None if target is None else tf.constant(read_target(target, trees.batch_size(inputs)))
         try:
-            result = function(inputs, tf.constant(target), **changes)
-        except tf.errors.InvalidArgumentError:
-            self.score.check(target)  # usually a class that does not exist
+            result = function(inputs, target, **changes)
+        except tf.errors.InvalidArgumentError:  # usually a class, or a token, that does not exist
+            places.check_ids(self.score.model, inputs)
+            if target is not None:
+                self.score.check(target)
             raise
-        self.score.check(target)
+        if target is not None:
+            self.score.check(target)
         return result
 
     def _report_of(self, inputs, target, **changes):
@@ -127,20 +129,28 @@ class BoundExplainer:
         has_baseline, background = self.explainer.has("baseline"), options.get("background")
         if self.method in UNSUMMED or not (has_baseline or self.explainer.has("background")):
             return None
+        if background is not None:
+            baselines.check_background(background, inputs)
         if background is not None or not has_baseline:
-            return narrow(self._background_values(inputs, background), target)
+            return self._background_score(place, inputs, target, background)
         baseline = options.get("baseline", self.explainer.option("baseline"))
         if place is None:
             return self.score(baselines.resolve(baseline, inputs), target)
         return place(baselines.resolve(place.baseline(baseline), place.points(inputs)), target)
 
-    def _background_values(self, inputs, background):
-        """The mean outputs of the background for every row, or of the other rows of the batch."""
-        values = self.score.values(self.score.model(inputs if background is None else background, training=False))
-        if background is None:
-            others = tf.cast(tf.maximum(tf.shape(values)[0] - 1, 1), tf.float32)
-            return (tf.reduce_sum(values, axis=0) - values) / others
-        return tf.repeat(tf.reduce_mean(values, axis=0, keepdims=True), trees.batch_size(inputs), axis=0)
+    def _background_score(self, place, inputs, target, background):
+        """The mean score of the background for every row, or of the other rows of the batch."""
+        references = inputs if background is None else background
+        if place is None and all(trees.is_float(leaf) for leaf in trees.leaves(inputs)):
+            values = self.score.values(self.score.model(references, training=False))
+            total = tf.repeat(tf.reduce_sum(values, axis=0, keepdims=True), trees.batch_size(inputs), axis=0)
+            total = narrow(total, target)
+        else:  # what is not explained stays that of the row, as in the methods
+            score, points = (self.score, inputs) if place is None else (place, place.points(inputs))
+            drawn = baselines.references(references if place is None else place.points(references), points)
+            total = tf.reduce_sum(map_variants(score, drawn, trees.batch_size(references), points, target), axis=0)
+        count = tf.cast(trees.batch_size(references), tf.float32)
+        return total / count if background is not None else (total - self.score(inputs, target)) / (count - 1)
 
 
 def _warn_of_integers(inputs, explained):
@@ -158,9 +168,8 @@ def _warn_of_integers(inputs, explained):
             )
 
 
-def _as_tensors(option, model):
-    """Arrays of an option, also nested, as tensors; anything else as it is."""
-    leaves = keras.tree.flatten(option)
-    if any(hasattr(leaf, "__array__") for leaf in leaves):
+def _as_tensors(name, option, model):
+    """Arrays of an option, also nested, as tensors; anything else as it is. Regions have to be known when tracing."""
+    if name != "regions" and any(hasattr(leaf, "__array__") for leaf in keras.tree.flatten(option)):
         return data.to_tensors(model, option)
     return option

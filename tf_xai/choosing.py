@@ -4,45 +4,75 @@ import warnings
 
 import numpy as np
 
-from tf_xai.core import checks, places, trees
+from tf_xai.core import checks, own, places, trees
 from tf_xai.core.rules import NoRule
 from tf_xai.explainer import Explainer
 
 # Columns of a table whose coalitions are all tried: 1,024 forward passes.
 FEW = 10
 
+# Steps of a recurrent layer that are still unrolled: every one of them is compiled by itself.
+LONG = 32
 
-def choose(model, batch, options):
+
+def choose(model, x, options):
     """An `Explainer` and the reason for it: the most exact method that the model allows at a moderate cost.
 
     Args:
         model: Any Keras model.
-        batch: Some rows, nested arrays: one of them is explained on trial.
+        x: The rows to explain, nested arrays: the first of them is explained on trial.
         options: What the method is to be given: it must know all of it.
     """
-    row = trees.map_leaves(lambda leaf: np.asarray(leaf)[:1], batch)
     with checks.context("The method was chosen by `method='auto'`: name one that has the options you need."):
-        if _is_small_table(model, row):
+        if _is_small_table(model, x):
             return Explainer("exact_shap", **options), f"a table of at most {FEW} columns allows exact Shapley values"
         explainer = Explainer("deep_lift", **options)
-        try:
-            explainer.bind(model)(row)
+        obstacle = _obstacle(explainer, model, x)
+        if obstacle is None:
             return explainer, "its values add up exactly, for two forward passes and one backward pass"
-        except NoRule as error:
-            missing = str(error).split(". ")[0]
-        explainer = Explainer("integrated_gradients", **{"tolerance": 0.01, **options})
-        if _has_gradient(explainer, model, row):
-            return explainer, f"it needs nothing but gradients, and {missing}"
-        return Explainer("kernel_shap", **options), "the model has no gradient, and this needs none"
+        if "background" in options:
+            explainer = Explainer("expected_gradients", **options)
+        else:
+            explainer = Explainer("integrated_gradients", **{"tolerance": 0.01, **options})
+        if _has_gradient(explainer, model, x):
+            return explainer, f"it needs nothing but gradients, and {obstacle}"
+        # At least four samples per column, which it needs where the columns of a table are the players.
+        samples = max(2048, 4 * trees.row_size(x) + 2) if _is_table(x) else 2048
+        explainer = Explainer("kernel_shap", **{"samples": samples, **options})
+        return explainer, "no gradient reaches the inputs, and this needs none"
 
 
-def _is_small_table(model, row):
-    leaves = trees.leaves(row)
-    is_table = all(leaf.ndim == 2 and leaf.dtype.kind != "b" for leaf in leaves)
-    return is_table and trees.row_size(row) <= FEW and not places.embedding_layers(model)
+def _obstacle(explainer, model, x):
+    """What speaks against `deep_lift`, or None."""
+    recurrent = any(hasattr(layer, "unroll") for layer in model._flatten_layers())
+    if recurrent and max(leaf.shape[1] for leaf in trees.leaves(x) if leaf.ndim > 1) > LONG:
+        return f"`deep_lift` would unroll more than {LONG} steps, which takes long to compile"
+    try:
+        values = _trial(explainer, model, x)
+    except NoRule as error:
+        return str(error).split(". ")[0]
+    finite = all(np.isfinite(leaf).all() for leaf in trees.leaves(values))
+    return None if finite else "`deep_lift` meets numbers that are not finite"
 
 
-def _has_gradient(explainer, model, row):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return any(np.any(values) for values in trees.leaves(explainer.bind(model)(row)))
+def _is_table(x):
+    return all(leaf.ndim == 2 and leaf.dtype.kind != "b" for leaf in trees.leaves(x))
+
+
+def _is_small_table(model, x):
+    return _is_table(x) and trees.row_size(x) <= FEW and not places.embedding_layers(model)
+
+
+def _trial(explainer, model, x):
+    """The values of the first row."""
+    own_options = {name: of_rows(slice(0, 1)) for name, of_rows in own.options(explainer, x).items()}
+    return explainer.bind(model)(trees.map_leaves(lambda leaf: leaf[:1], x), **own_options)
+
+
+def _has_gradient(explainer, model, x):
+    """Not: values that are all zero, with a warning that nothing connects the score to the inputs."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        values = _trial(explainer, model, x)
+    severed = any("does not depend on the input" in str(entry.message) for entry in caught)
+    return not severed or any(np.any(leaf) for leaf in trees.leaves(values))

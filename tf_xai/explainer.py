@@ -44,6 +44,10 @@ class Explainer:
                 raise TypeError(
                     f"`{method}` has no option {name!r}. Expected some of {known}." + checks.nearest(name, known)
                 )
+        if options.get("background") is not None and options.get("baseline") is not None:
+            raise ValueError(
+                "`background` and `baseline` exclude each other: both say what is compared with. Pass one."
+            )
         checks.choose("space", space, links.SPACES)
         self.method, self.output, self.space, self.from_logits = method, output, space, from_logits
         self.options = {name: data.without_frames(value) for name, value in options.items()}

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_xai.choosing import choose
-from tf_xai.core import baselines, checks, data, trees
+from tf_xai.core import checks, data, own, trees
 from tf_xai.core.score import read_target
 from tf_xai.explainer import Explainer
 from tf_xai.explanation import Explanation
@@ -39,12 +39,14 @@ def explain(model, x, target=None, method="integrated_gradients", *, batch_size=
     """
     checks.positive("batch_size", batch_size)
     names, index = data.feature_names(x), data.row_labels(x)
+    options = {name: data.aligned(option, x) for name, option in options.items()}
     x = x if isinstance(x, tf.data.Dataset) else data.arrays(x)
     explainer, reason = _explainer(method, options, model, x)
     if reason and verbose:
         print(f"{explainer!r}: {reason}.")
     if target is not None and not isinstance(x, tf.data.Dataset):
         target = read_target(target, data.count(x))
+    names = names if explainer.layer is None else None  # those of the inputs
     bound = explainer.bind(model)
     parts = _run(bound, x, target, batch_size, verbose)
     joined = {name: _stack([part[name] for part in parts]) for name in parts[0]}
@@ -61,7 +63,8 @@ def explain(model, x, target=None, method="integrated_gradients", *, batch_size=
 def _explainer(method, options, model, x):
     """The explainer, and why it was chosen where nobody else did."""
     if isinstance(method, str) and method == "auto":
-        return choose(model, next(data.batches(x, None, 1))[0], options)
+        whole = next(data.batches(x, None, 1))[0] if isinstance(x, tf.data.Dataset) else x
+        return choose(model, trees.map_leaves(np.asarray, whole), options)
     if not isinstance(method, Explainer):
         return Explainer(method, **options), None
     if options:
@@ -73,14 +76,14 @@ def _run(bound, x, target, batch_size, verbose):
     """The reports of all batches, as dicts of NumPy arrays."""
     total = None if isinstance(x, tf.data.Dataset) else -(-data.count(x) // batch_size)
     bar = keras.utils.Progbar(total, unit_name="batch", verbose=verbose if verbose != "auto" else int(total != 1))
+    options = {} if isinstance(x, tf.data.Dataset) else own.options(bound.explainer, x)
     parts, first = [], 0
     try:
         for batch, aim in data.batches(x, target, batch_size):
             batch = trees.map_leaves(np.asarray, batch)
-            rows = slice(first, first + data.count(batch))
-            changes = {} if isinstance(x, tf.data.Dataset) else _rows_of_baseline(bound.explainer, x, rows)
-            parts.append(_report(bound, batch, aim, changes))
-            first = rows.stop
+            rows = np.arange(first, first + data.count(batch))
+            parts.append(_report(bound, batch, aim, rows, options))
+            first += len(rows)
             bar.add(1)
     except KeyboardInterrupt:
         if not parts:
@@ -92,26 +95,19 @@ def _run(bound, x, target, batch_size, verbose):
     return parts
 
 
-def _report(bound, batch, target, changes):
+def _report(bound, batch, target, rows, options):
     """The report of one batch. Rows that are not finite are left out of it, and NaN in what comes back."""
     broken = _not_finite(batch)
     kept = np.flatnonzero(~broken)
-    if not broken.any():
-        report = bound.report(batch, target, **changes)
-    elif kept.size:
+    changes = lambda rows: {name: choose(rows) for name, choose in options.items()}
+    if kept.size:
         some = lambda tree: None if tree is None else trees.map_leaves(lambda leaf: np.asarray(leaf)[kept], tree)
-        changes = {name: trees.map_leaves(_taking(kept, len(broken)), tree) for name, tree in changes.items()}
-        report = bound.report(some(batch), some(target), **changes)
+        report = bound.report(some(batch), some(target), **changes(rows[kept]))
     else:  # run all the same, on zeros, for the shapes
-        report = bound.report(trees.map_leaves(np.zeros_like, batch), target, **changes)
+        report = bound.report(trees.map_leaves(np.zeros_like, batch), target, **changes(rows))
     report = {name: tree for name, tree in report.items() if tree is not None}
     report = trees.map_leaves(lambda leaf: _spread(leaf.numpy(), kept, broken), report)
     return {"baseline_score": None, "fidelity": None, "inputs": batch, **report, "broken": broken}
-
-
-def _taking(rows, count):
-    """A function that takes rows of arrays with `count` of them, and nothing of others."""
-    return lambda leaf: leaf[rows] if getattr(leaf, "shape", None) and len(leaf) == count else leaf
 
 
 def _spread(values, kept, broken):
@@ -121,22 +117,6 @@ def _spread(values, kept, broken):
     spread = np.full((len(broken), *values.shape[1:]), np.nan if values.dtype.kind == "f" else 0, values.dtype)
     spread[kept] = values[: len(kept)]
     return spread
-
-
-def _rows_of_baseline(explainer, x, rows):
-    """Where a baseline has a row for every row of `x`: the rows of this batch."""
-    baseline, count = explainer.option("baseline"), data.count(x)
-    if count == 1 or not any(hasattr(leaf, "shape") for leaf in trees.leaves(baseline)):
-        return {}
-    checks.same_structure("baseline", baseline, x, baselines.REMEDY)
-
-    def leaf(baseline, x):
-        per_row = getattr(baseline, "ndim", 0) == x.ndim and len(baseline) == count
-        if not per_row:
-            return baseline
-        return tf.constant(baseline[rows], None if baseline.dtype.kind in "iu" else tf.float32)
-
-    return {"baseline": trees.map_leaves(leaf, baseline, x)}
 
 
 def _not_finite(batch):
@@ -183,6 +163,14 @@ def _warn(explanation, explainer, broken):
     if broken.size:
         warnings.warn(
             f"NaN or infinite inputs in {checks.rows(broken)}: NaN there. Clean or impute them.", stacklevel=3
+        )
+    odd = np.flatnonzero(np.any([~np.isfinite(leaf).all(axis=1) for leaf in flat], axis=0))
+    odd = np.setdiff1d(odd, broken)
+    if odd.size:
+        warnings.warn(
+            f"Attributions of {checks.rows(odd)} are not finite: the model, or the method in it, divides by zero "
+            "there, or overflows. Pass another `baseline=`, or use 'integrated_gradients'.",
+            stacklevel=3,
         )
     if zero.size:
         which = "all rows" if zero.size == len(explanation) > 1 else checks.rows(zero)

@@ -96,22 +96,28 @@ class Explanation:
                 columns[f"xai_{name}" if name in columns else name] = column
         return pd.DataFrame(columns, index=self.index)
 
-    def plot(self, rows=None, **options):
-        """A matplotlib figure that fits the inputs: bars for tables, overlays for images, bands for series.
+    def plot(self, rows=None, words=None, **options):
+        """A matplotlib figure that fits the inputs: bars, coloured words, overlays for images, bands for series.
 
         Args:
-            rows: Which rows to draw; the first four where None.
+            rows: Which rows to draw; the first four where None, of attention maps the first.
+            words: Of token ids: the words of every explained row, or a function of an id such as
+                `vocabulary.__getitem__`; of several inputs a dict by their names.
             **options: See `tf_xai.visual.figures.plot`.
         """
         from tf_xai.visual.figures import plot
 
-        some = self[: min(4, len(self))] if rows is None else self[rows]
+        if rows is None:
+            rows = slice(1 if self.info.get("method") == "attention" else 4)
+        some, numbers = self[rows], np.atleast_1d(np.arange(len(self))[rows])
+        chosen = lambda given: given if given is None or callable(given) else [given[number] for number in numbers]
         return plot(
             some.values,
             some.inputs,
             score=some.score,
             target=some.target,
             feature_names=self.feature_names,
+            words={name: chosen(given) for name, given in words.items()} if isinstance(words, dict) else chosen(words),
             title=self._title.replace("_", " "),
             **options,
         )

@@ -39,7 +39,7 @@ def test_masks_are_carried_without_a_gradient(rng):
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
 def test_integers_are_an_error(dtype):
-    with pytest.raises(TypeError, match="Only floating inputs can be explained.*Token ids"):
+    with pytest.raises(TypeError, match=r"Only floating inputs can be explained.*Token ids"):
         gradients(lambda x, target: x, tf.ones((2, 3), dtype))
 
 

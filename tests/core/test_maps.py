@@ -37,11 +37,11 @@ def test_other_tokens_stay_as_they_are(tokens, shape):
 
 def test_maps_are_placed_at_the_input_with_their_axes():
     inputs = {"ids": tf.zeros((2, 6), tf.int32), "mask": tf.ones((2, 6), tf.bool), "table": tf.zeros((2, 3))}
-    placed = place(tf.ones((2, 3)), inputs)
+    placed = place(tf.ones((2, 3)), Score(models.mlp()), inputs)
     np.testing.assert_array_equal(placed["ids"], np.ones((2, 6)))
     np.testing.assert_array_equal(placed["mask"], np.zeros((2, 6)))
     with pytest.raises(ValueError, match=r"can not tell which input.*masks as booleans"):
-        place(tf.ones((2, 3)), inputs | {"mask": tf.ones((2, 6), tf.int32)})
+        place(tf.ones((2, 3)), Score(models.mlp()), inputs | {"mask": tf.ones((2, 6), tf.int32)})
 
 
 def _chosen(model, x, layer=None):

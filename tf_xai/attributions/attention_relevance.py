@@ -41,4 +41,4 @@ def attention_relevance(score, inputs, target=None, *, layer=None, token=None, r
     relevance = identity(entries)
     for entry, slope in zip(entries, slopes, strict=True):
         relevance += tf.reduce_mean(tf.nn.relu(slope * entry.weights), axis=1) @ relevance
-    return read(relevance, entries, token, inputs, resize)
+    return read(relevance, entries, token, score, inputs, resize)

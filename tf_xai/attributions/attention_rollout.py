@@ -40,4 +40,4 @@ def attention_rollout(score, inputs, target=None, *, layer=None, token=None, res
     for entry in entries:
         mixed = (tf.reduce_mean(entry.weights, axis=1) + itself) / 2
         flow = mixed / tf.reduce_sum(mixed, axis=-1, keepdims=True) @ flow
-    return read(flow, entries, token, inputs, resize)
+    return read(flow, entries, token, score, inputs, resize)

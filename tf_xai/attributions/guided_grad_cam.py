@@ -1,8 +1,9 @@
 """Guided Grad-CAM: fine detail, where Grad-CAM looks."""
 
-from tf_xai.attributions.grad_cam import grad_cam
+from tf_xai.attributions.grad_cam import native_maps
 from tf_xai.attributions.guided_backprop import guided_backprop
 from tf_xai.core import trees
+from tf_xai.core.maps import no_tokens, place
 from tf_xai.core.score import resolve
 
 
@@ -19,8 +20,8 @@ def guided_grad_cam(score, inputs, target=None, *, layer=None, relu=True):
         relu: Whether the map drops what speaks against the score.
 
     Returns: Tree like `inputs`, same shapes, float32. The input that the layer looks at gets values, others zeros.
-    Raises: TypeError for integer inputs; ValueError where the layer has no spatial axes, no input or several match
-        them, or the model has no ReLU, ReLU6, ELU, SELU or leaky ReLU.
+    Raises: TypeError where the layer looks at token ids; ValueError where it has no spatial axes, no input or several
+        match them, or the model has no ReLU, ReLU6, ELU, SELU or leaky ReLU.
     Properties: class discriminative by its map; not complete. Differentiable. Cost: 2 forward and 2 backward passes.
 
     >>> import keras, tensorflow as tf
@@ -34,5 +35,6 @@ def guided_grad_cam(score, inputs, target=None, *, layer=None, relu=True):
     Reference: Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391
     """
     target = resolve(score, inputs, target)
-    maps = grad_cam(score, inputs, target, layer=layer, relu=relu)
-    return trees.multiply(maps, guided_backprop(score, inputs, target))
+    maps = native_maps(score, inputs, target, layer, relu)
+    no_tokens("guided_grad_cam", maps.shape.rank - 1, score, inputs, "'grad_cam' or 'guided_backprop'")
+    return trees.multiply(place(maps, score, inputs), guided_backprop(score, inputs, target))

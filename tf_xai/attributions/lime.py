@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_xai.core import checks, neighbours
+from tf_xai.core import baselines, checks, neighbours
 from tf_xai.core import surrogate as surrogates
 from tf_xai.core.decision_tree import fit as fit_tree
 from tf_xai.core.games import Game
@@ -92,41 +92,26 @@ def lime(
 
     Reference: Ribeiro et al., 2016, https://arxiv.org/abs/1602.04938
     """
-    return fit(**locals())[0]
+    neighbourhood = {"discretize": discretize, "sample_around_instance": sample_around_instance, "seed": seed}
+    replaced = {"background": background, "baseline": baseline, "regions": regions, "chunk": chunk}
+    fitted = {"kernel_width": kernel_width, "features": features, "surrogate": surrogate, "ridge": ridge}
+    return fit(score, inputs, target, samples=samples, **neighbourhood, **replaced, **fitted)[0]
 
 
-def fit(
-    score,
-    inputs,
-    target,
-    *,
-    background,
-    discretize,
-    sample_around_instance,
-    baseline,
-    regions,
-    samples,
-    kernel_width,
-    features,
-    surrogate,
-    ridge,
-    seed,
-    chunk,
-):
+def fit(score, inputs, target, *, samples, kernel_width, features, surrogate, ridge, **neighbourhood):
     """What `lime` returns for the same options, and the weighted R2 of every row's surrogate, `(batch,)`."""
-    _check(background, discretize, sample_around_instance, regions, kernel_width, ridge)
+    if kernel_width is not None and not kernel_width > 0:
+        raise ValueError(f"`kernel_width` must be larger than 0. Received: kernel_width={kernel_width!r}.")
+    if not ridge >= 0:
+        raise ValueError(f"`ridge` must not be negative. Received: ridge={ridge!r}.")
     tree = checks.choose("surrogate", surrogate, SURROGATES)
-    samples = SAMPLES[background is None] if samples is None else samples
-    checks.positive("samples", samples)
     target = resolve(score, inputs, target)
-    count = samples - 1  # the row itself is one of the samples
-    if background is None:
-        game = Game(score, inputs, target, regions, baseline=baseline, chunk=chunk)
-        near = neighbours.hidden(game, count, seed)
-    else:
-        checks.same_structure("background", background, inputs, "Pass rows of the training data.")
-        game = Game(score, inputs, target, "features", chunk=chunk)
-        near = TABLES[discretize, sample_around_instance](game, background, count, seed)
+    game, near, count = _neighbours(score, inputs, target, samples, **neighbourhood)
+    if not ridge and count < game.players.count + 2:
+        raise ValueError(
+            f"`lime` with `ridge=0` needs at least {game.players.count + 3} samples for {game.players.count} players. "
+            f"Received: samples={samples}. Pass more, or a `ridge`."
+        )
     values = near.values - score(inputs, target)
 
     weigh = lambda moves: near.weigh(moves, kernel_width)
@@ -151,7 +136,10 @@ def _select(covariances, features, instance):
     return surrogates.highest_weights(covariances, features, instance)
 
 
-def _check(background, discretize, sample_around_instance, regions, kernel_width, ridge):
+def _neighbours(
+    score, inputs, target, samples, background, discretize, sample_around_instance, baseline, regions, seed, chunk
+):
+    """The game of the rows, their neighbours, and how many of these there are."""
     if sample_around_instance and (background is None or discretize):
         raise ValueError(
             "`sample_around_instance` needs `discretize=False` and a `background`, whose spread is that of the draws. "
@@ -162,7 +150,15 @@ def _check(background, discretize, sample_around_instance, regions, kernel_width
             "`background` and `regions` exclude each other: with a background every feature is a column. Received "
             "both. Leave out `background` to hide regions."
         )
-    if kernel_width is not None and not kernel_width > 0:
-        raise ValueError(f"`kernel_width` must be larger than 0. Received: kernel_width={kernel_width!r}.")
-    if not ridge >= 0:
-        raise ValueError(f"`ridge` must not be negative. Received: ridge={ridge!r}.")
+    if not isinstance(discretize, bool):
+        raise ValueError(f"`discretize` must be True, for quartiles, or False. Received: discretize={discretize!r}.")
+    samples = SAMPLES[background is None] if samples is None else samples
+    if samples < 3:
+        raise ValueError(f"`samples` must be at least 3. Received: samples={samples!r}.")
+    count = samples - 1  # the row itself is one of the samples
+    if background is None:
+        game = Game(score, inputs, target, regions, baseline=baseline, chunk=chunk)
+        return game, neighbours.hidden(game, count, seed), count
+    baselines.check_background(background, inputs)
+    game = Game(score, inputs, target, "features", chunk=chunk)
+    return game, TABLES[discretize, sample_around_instance](game, background, count, seed), count

@@ -55,6 +55,9 @@ def lrp(score, inputs, target=None, *, composite="epsilon_plus", epsilon=1e-6, g
     Reference: Bach et al., 2015, https://doi.org/10.1371/journal.pone.0130140; composites: Montavon et al., 2019,
     https://doi.org/10.1007/978-3-030-28954-6_10; attention: Achtibat et al., 2024, https://arxiv.org/abs/2402.05602
     """
+    for name, value in (("epsilon", epsilon), ("gamma", gamma)):
+        if not value >= 0:
+            raise ValueError(f"`{name}` must not be negative. Received: {name}={value!r}.")
     first, convolution, dense = checks.choose("composite", composite, COMPOSITES)
     named = {
         "epsilon": partial(relevance.epsilon, small=epsilon),

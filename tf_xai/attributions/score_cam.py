@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tf_xai.core import trees
-from tf_xai.core.maps import home_of, layer_maps, place
+from tf_xai.core.maps import layer_maps, no_tokens, place
 from tf_xai.core.resize import resize as resize_maps
 from tf_xai.core.score import resolve
 from tf_xai.core.variants import map_variants
@@ -39,19 +39,15 @@ def score_cam(score, inputs, target=None, *, layer=None, relu=True, resize=True,
     target = resolve(score, inputs, target)
     activations, _ = layer_maps(score, inputs, target, layer)
     channels = tf.transpose(activations, [activations.shape.rank - 1, *range(activations.shape.rank - 1)])
-    scores = map_variants(score, _masked(inputs, channels), channels.shape[0], inputs, target, chunk)
+    home = no_tokens("score_cam", activations.shape.rank - 2, score, inputs, "'layer_cam' or 'grad_cam'")
+    scores = map_variants(score, _masked(inputs, home, channels), channels.shape[0], inputs, target, chunk)
     maps = tf.einsum("cn...,cn->n...", channels, tf.nn.softmax(scores, axis=0))
-    return place(tf.nn.relu(maps) if relu else maps, inputs, resize)
+    return place(tf.nn.relu(maps) if relu else maps, score, inputs, resize)
 
 
-def _masked(inputs, channels):
-    """A variant function: variant `k` multiplies the input that the layer looks at by channel `k`."""
-    leaves, home = trees.leaves(inputs), home_of(channels.shape.rank - 2, inputs)
-    if not trees.is_float(leaves[home]):
-        raise TypeError(
-            "`score_cam` multiplies its input by maps, and token ids can not be multiplied. Received: "
-            f"{leaves[home].dtype.name} of shape {tuple(leaves[home].shape)}. Use 'layer_cam' or 'grad_cam'."
-        )
+def _masked(inputs, home, channels):
+    """A variant function: variant `k` multiplies input number `home` by channel `k`."""
+    leaves = trees.leaves(inputs)
 
     def variant(k):
         maps = resize_maps(trees.merge(tf.gather(channels, k)), tf.shape(leaves[home])[1:-1])

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_xai.core import trees
 from tf_xai.core.capture import arguments, attention_layers, find_layer, model_of, patched
-from tf_xai.core.maps import home_of, lengths, on_grid, place
+from tf_xai.core.maps import home_of, lengths, on_grid, place, told_apart
 
 
 class Attention(NamedTuple):
@@ -105,32 +105,34 @@ def identity(entries):
     return tf.eye(shape[-1], batch_shape=shape[:1])
 
 
-def read(flow, entries, token, inputs, resize):
+def read(flow, entries, token, score, inputs, resize):
     """The flow `(batch, queries, keys)` from every token, as a tree like `inputs`.
 
     Args:
         flow: Float tensor.
         entries: The calls it was made of.
         token: Position of a query; None takes the mean over those that are no padding; "all" gives the whole flow.
+        score: A `Score`.
         inputs: Tensor or nested tensors, each `(batch, ...)`.
         resize: Whether to bring the patches of an image, or of a series, to its size.
     """
+    kinds = told_apart(score, inputs)
     if isinstance(token, str) and token == "all":
-        return _whole(flow, inputs)
+        return _whole(flow, kinds)
     if token is None:
         valid = tf.cast(_all_valid(entries, flow), tf.float32)[..., None]
         values = tf.math.divide_no_nan(tf.reduce_sum(valid * flow, axis=1), tf.reduce_sum(valid, axis=1))
     else:
         values = flow[:, _position(token, flow.shape[1])]
-    maps = on_grid(values[..., None], inputs)[..., 0]
-    shapes = [lengths(leaf) for leaf in trees.leaves(inputs) if lengths(leaf)]
+    maps = on_grid(values[..., None], kinds)[..., 0]
+    shapes = [lengths(leaf) for leaf in trees.leaves(kinds) if lengths(leaf)]
     alone = len(shapes) == 1 and len(shapes[0]) == maps.shape.rank - 1
     if not (alone or tuple(maps.shape[1:]) in shapes):
         raise ValueError(
             f"The tokens must be the patches of one input. Received: {flow.shape[1]} tokens for inputs of shapes "
             f"{[tuple(leaf.shape) for leaf in trees.leaves(inputs)]}. Pass `token='all'` for the whole flow."
         )
-    return place(maps, inputs, resize)
+    return place(maps, score, inputs, resize)
 
 
 def _whole(flow, inputs):

@@ -1,7 +1,9 @@
 """Secant rules of truth values: of comparisons, and of what is chosen by them. Truth counts as 1, falsehood as 0."""
 
+import numpy as np
 import tensorflow as tf
 
+from tf_xai.core import rules
 from tf_xai.core.pairs import number, secant, tiny
 from tf_xai.core.rules import unbroadcast
 
@@ -12,8 +14,16 @@ def choice(pairs, op, arrived):
     chosen, arrived = number(pairs.mean(condition)), number(arrived)
     results = [None, unbroadcast(arrived * chosen, x), unbroadcast(arrived * (1 - chosen), y)]
     if condition in pairs.way:
+        if any(_has_infinity(tensor) for tensor in (x, y)):
+            raise rules.missing(pairs.method, op)
         results[0] = unbroadcast(arrived * (number(pairs.mean(x)) - number(pairs.mean(y))), condition)
     return results
+
+
+def _has_infinity(tensor):
+    """Whether a tensor is a constant that a change of condition would multiply without bounds."""
+    value = tf.get_static_value(tensor)
+    return value is not None and not np.all(np.isfinite(value))
 
 
 def comparison(pairs, op, arrived):

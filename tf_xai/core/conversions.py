@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tf_xai.core import trees
+from tf_xai.core import checks, trees
 
 
 def to_shap(explanation, data=None, joined=False):
@@ -16,6 +16,7 @@ def to_shap(explanation, data=None, joined=False):
     """
     import shap
 
+    _has_features(explanation)
     e, data = explanation, explanation.inputs if data is None else data
     base = np.zeros_like(e.score) if e.baseline_score is None else e.baseline_score
     if joined:
@@ -40,6 +41,7 @@ def to_lime(explanation, row=0, features=10):
     from lime.explanation import Explanation
     from lime.lime_tabular import TableDomainMapper
 
+    _has_features(explanation)
     e = explanation[row]
     values = side_by_side(e.values)[0].astype("float64")
     inputs = side_by_side(trees.map_leaves(_shown, e.inputs, e.values))[0]
@@ -53,6 +55,16 @@ def to_lime(explanation, row=0, features=10):
     # Label 1 is a high score, label 0 a low one.
     result.local_exp = {1: [(int(i), values[i]) for i in largest], 0: [(int(i), -values[i]) for i in largest]}
     return result
+
+
+def _has_features(explanation):
+    """Raises where values are not those of the inputs."""
+    pairs = [checks.outline(explanation.values), checks.outline(explanation.inputs)]
+    if pairs[0] != pairs[1]:
+        raise ValueError(
+            f"The values belong to no features: they have {pairs[0]}, the inputs {pairs[1]}. Maps of attention layers "
+            "have a plot of their own, `e.plot()`; 'attention_relevance' gives one value per token."
+        )
 
 
 def side_by_side(tree):

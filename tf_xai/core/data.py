@@ -26,8 +26,27 @@ def _declared(model, inputs):
     return [spec.dtype for spec in keras.tree.flatten(specs)]
 
 
+def check_shapes(model, inputs):
+    """Raises unless the rows are such as the model declares, if it declares any."""
+    specs = getattr(model, "inputs", None) or []
+    leaves = trees.leaves(inputs)
+    if isinstance(model, keras.Sequential) or len(specs) != len(leaves):
+        specs = specs[:1] if len(leaves) == 1 else []
+    for spec, leaf in zip(specs, leaves, strict=False):
+        shape = tf.TensorShape(leaf.shape)
+        if shape.rank == len(spec.shape) - 1 and shape.is_compatible_with(spec.shape[1:]):
+            raise ValueError(f"This is one row, of shape {tuple(shape)}. Add the axis of rows: `x[:1]`, or `x[None]`.")
+        if shape.rank == len(spec.shape) and not shape[1:].is_compatible_with(spec.shape[1:]):
+            raise ValueError(
+                f"The model takes rows of shape {tuple(spec.shape[1:])}. Received: {tuple(shape[1:])}. Pass the inputs "
+                "that it was trained on."
+            )
+
+
 def _to_tensor(leaf, declared):
-    """Floats in the declared dtype; integers too, where the model declares floats."""
+    """Floats in the declared dtype; integers too, where the model declares floats. Names and numbers stay."""
+    if isinstance(leaf, (str, int, float)):
+        return leaf
     leaf = tf.convert_to_tensor(leaf)
     wanted = tf.as_dtype(declared or keras.config.floatx())
     if wanted.is_floating and (leaf.dtype.is_floating or (leaf.dtype.is_integer and declared)):
@@ -38,6 +57,17 @@ def _to_tensor(leaf, declared):
 def feature_names(x):
     """The column names of a data frame, else None."""
     return [str(name) for name in x.columns] if hasattr(x, "columns") else None
+
+
+def aligned(option, x):
+    """A data frame, or a series, with the columns of the frame that is explained in their order."""
+    axis = "columns" if hasattr(option, "columns") else "index"
+    if not (hasattr(x, "columns") and hasattr(option, "reindex")) or set(x.columns).isdisjoint(getattr(option, axis)):
+        return option
+    missing = [name for name in x.columns if name not in getattr(option, axis)]
+    if missing:
+        raise ValueError(f"A background or baseline must have the columns of the data. Missing: {missing}.")
+    return option.reindex(**{axis: x.columns})
 
 
 def row_labels(x):

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tf_xai.core import trees
 from tf_xai.core.capture import arguments, attention_layers, capture, find_layer, layers_of, model_of, patched
 from tf_xai.core.gradients import layer_gradients
+from tf_xai.core.places import embeddings
 from tf_xai.core.resize import resize as resize_maps
 
 # The most tokens that are no patch: a class token and registers.
@@ -29,31 +30,54 @@ def layer_maps(score, inputs, target, layer=None):
         layer: Name or layer. None takes the last one with spatial axes; in a transformer, what its last attention
             layer reads, because with a class token the layers behind it depend on that token only.
     """
-    model, values = model_of(score), []
+    model, values, kinds = model_of(score), [], told_apart(score, inputs)
     if layer is None:
         observing = partial(_everything, model, values)
-        choose = lambda outputs: _spatial(_informed(_inner(outputs), values), inputs, values)
+        choose = lambda outputs: _spatial(_informed(_inner(outputs), values), kinds, values)
     else:
         observing = partial(capture, [find_layer(model, layer)])
-        choose = lambda outputs: _spatial(outputs, inputs, outputs)
+        choose = lambda outputs: _spatial(outputs, kinds, outputs)
     activations, slopes = layer_gradients(score, observing, inputs, target, choose)
-    return on_grid(activations, inputs), on_grid(slopes, inputs)
+    return on_grid(activations, kinds), on_grid(slopes, kinds)
 
 
-def place(maps, inputs, resize=True):
+def place(maps, score, inputs, resize=True):
     """A tree like `inputs`: maps `(batch, *spatial)` at the one input with such axes, zeros elsewhere.
 
     Args:
         maps: Float tensor.
+        score: A `Score`.
         inputs: Tensor or nested tensors, each `(batch, ...)`.
         resize: Whether to bring the maps to the size of the input, linearly.
     """
+    inputs = told_apart(score, inputs)
     leaves, home = trees.leaves(inputs), home_of(maps.shape.rank - 1, inputs)
     placed = [trees.zeros_like(leaf) for leaf in leaves]
     if resize:
         maps = resize_maps(maps, tf.shape(leaves[home])[1 : maps.shape.rank])
     placed[home] = maps[..., None] if trees.is_float(leaves[home]) else maps
     return trees.pack(inputs, placed)
+
+
+def told_apart(score, inputs):
+    """The inputs as what they are to the model: token ids as integers; integers beside them as booleans, as masks."""
+    ids = {site.leaf for site in embeddings(model_of(score), inputs)}
+    kind = lambda i, leaf: tf.int32 if i in ids else leaf.dtype if trees.is_float(leaf) else tf.bool
+    leaves = [tf.cast(leaf, kind(i, leaf)) if ids else leaf for i, leaf in enumerate(trees.leaves(inputs))]
+    return trees.pack(inputs, leaves)
+
+
+def no_tokens(method, axes, score, inputs, instead):
+    """The position of the input with so many spatial axes; a TypeError where it holds token ids."""
+    inputs = told_apart(score, inputs)
+    home = home_of(axes, inputs)
+    leaf = trees.leaves(inputs)[home]
+    if not trees.is_float(leaf):
+        raise TypeError(
+            f"`{method}` multiplies its input by maps, and token ids can not be multiplied. Received: "
+            f"{leaf.dtype.name} of shape {tuple(leaf.shape)}. Use {instead}."
+        )
+    return home
 
 
 def home_of(axes, inputs):

@@ -2,16 +2,15 @@
 
 import itertools
 from contextlib import contextmanager
-from functools import wraps
-from typing import NamedTuple
+from functools import partial, wraps
+from typing import ClassVar, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_xai.core import baselines, checks, trees
+from tf_xai.core import baselines, checks, regions, trees
 from tf_xai.core.capture import arguments, find_layer, patched
-from tf_xai.core.grids import tokens
 from tf_xai.core.rules import Way
 
 
@@ -20,6 +19,7 @@ class Site(NamedTuple):
 
     layer: keras.layers.Layer
     call: int
+    width: int | None
     leaf: int | None = None
 
 
@@ -32,24 +32,28 @@ class Place:
     Args:
         score: A `Score`.
         inputs: The batch that is explained, nested tensors.
-        sites: The calls that are looked at.
+        sites: The calls that are looked at, in groups: what those of a group put out is one array, side by side.
         beside: The positions of the inputs that are explained as they are.
     """
 
     def __init__(self, score, inputs, sites, beside=()):
         self.score, self.model, self.inputs = score, score.model, inputs
         self.sites, self.beside = sites, beside
+        self._layers = [site.layer for group in sites for site in group]
 
     def __call__(self, points, target=None):
         leaves = trees.leaves(trees.take(self.inputs, points["row"]))
         for i, leaf in zip(self.beside, points["beside"], strict=True):
             leaves[i] = leaf
-        given = {site[:2]: values for site, values in zip(self.sites, points["sites"], strict=True)}
+        given = {}
+        for group, values in zip(self.sites, points["sites"], strict=True):
+            parts = tf.split(values, [site.width for site in group], axis=-1) if len(group) > 1 else [values]
+            given.update({site[:2]: part for site, part in zip(group, parts, strict=True)})
 
         def give(layer, number, ids, output):
             return tf.cast(given[layer, number], output.dtype) if (layer, number) in given else output
 
-        with _calls([site.layer for site in self.sites], give):
+        with _calls(self._layers, give):
             return self.score(trees.pack(self.inputs, leaves), target)
 
     def points(self, inputs):
@@ -60,20 +64,31 @@ class Place:
             seen[layer, number] = output
             return output
 
-        with _calls([site.layer for site in self.sites], see):
+        with _calls(self._layers, see):
             self.model(inputs, training=False)
-        leaves, sites = trees.leaves(inputs), [tf.cast(seen[site[:2]], tf.float32) for site in self.sites]
+        together = lambda outputs: tf.concat(outputs, -1) if len(outputs) > 1 else outputs[0]
+        sites = [together([tf.cast(seen[site[:2]], tf.float32) for site in group]) for group in self.sites]
+        leaves = trees.leaves(inputs)
         return {"sites": sites, "beside": [leaves[i] for i in self.beside], "row": tf.range(trees.batch_size(inputs))}
+
+    def background(self, rows):
+        """What a background set becomes."""
+        if rows is None:
+            return None
+        baselines.check_background(rows, self.inputs)
+        return self.points(rows)
 
     def explain(self, method, target, options):
         """The values of a method, a tree like the points."""
-        translate = {"baseline": self.baseline, "background": self.points, "regions": self.regions}
-        inside = {k: translate[k](v) if k in translate and v is not None else v for k, v in options.items()}
+        translate = {"baseline": self.baseline, "background": self.background, "regions": self.regions}
+        inside = {name: translate[name](value) if name in translate else value for name, value in options.items()}
         return method(self, self.points(self.inputs), target, **inside)
 
 
 class AtLayer(Place):
     """The output of a layer, at its last call."""
+
+    defaults: ClassVar = {"regions": None}
 
     def __init__(self, score, inputs, layer):
         layer, outputs = find_layer(score.model, layer), []
@@ -84,7 +99,7 @@ class AtLayer(Place):
                 f"`layer` must put out one floating tensor on the way to the score. Received: {layer.name!r}, which "
                 f"{'puts out something else' if outputs else 'is not called'}. Pass another layer."
             )
-        super().__init__(score, inputs, [Site(layer, len(outputs) - 1)])
+        super().__init__(score, inputs, [[Site(layer, len(outputs) - 1, None)]])
 
     def explain(self, method, target, options):
         """The values of a method, shaped like the output of the layer."""
@@ -103,12 +118,21 @@ class AtLayer(Place):
 
 
 class AtEmbeddings(Place):
-    """Token ids where they are looked up, and the floating inputs beside them."""
+    """Token ids where they are looked up, and the floating inputs beside them.
+
+    Ids that are looked up several times have one vector: all of theirs, side by side.
+    """
 
     def __init__(self, score, inputs, sites):
-        looked_up = {site.leaf for site in sites}
+        self.ids = sorted({site.leaf for site in sites})
         floating = [i for i, leaf in enumerate(trees.leaves(inputs)) if trees.is_float(leaf)]
-        super().__init__(score, inputs, sites, [i for i in floating if i not in looked_up])
+        groups = [[site for site in sites if site.leaf == i] for i in self.ids]
+        super().__init__(score, inputs, groups, [i for i in floating if i not in self.ids])
+
+    @property
+    def defaults(self):
+        """Options that the place sets where nobody else does: one token at a time is hidden."""
+        return {"regions": None} if self.beside else {"regions": None, "window": 1}
 
     def explain(self, method, target, options, pool=tf.reduce_sum):
         """The values of a method, shaped like the inputs: `pool` makes one number of a token's vector."""
@@ -116,52 +140,61 @@ class AtEmbeddings(Place):
         leaves = [tf.zeros(tf.shape(leaf)) for leaf in trees.leaves(self.inputs)]
         for i, value in zip(self.beside, values["beside"], strict=True):
             leaves[i] = value
-        for site, value in zip(self.sites, values["sites"], strict=True):
-            leaves[site.leaf] += pool(value, axis=-1)
+        for i, value in zip(self.ids, values["sites"], strict=True):
+            leaves[i] = pool(value, axis=-1)
         return trees.pack(self.inputs, leaves)
 
     def baseline(self, option):
         """Names are meant at the embedding; integers and arrays are ids, and become their embedding."""
         option = option(self.inputs) if callable(option) else option
-        leaves, looked_up = trees.leaves(self.inputs), {site.leaf for site in self.sites}
         if isinstance(option, (str, int, float, np.generic)):
             option = trees.map_leaves(lambda leaf: option, self.inputs)
         checks.same_structure("baseline", option, self.inputs, baselines.REMEDY)
-        wanted = trees.leaves(option)
-        ids = {i for i in looked_up if not isinstance(wanted[i], str)}
-        known = [_ids(wanted[i], leaf) if i in ids else leaf for i, leaf in enumerate(leaves)]
+        wanted, leaves = trees.leaves(option), trees.leaves(self.inputs)
+        named = [i for i in self.ids if isinstance(wanted[i], str)]
+        sizes = dict(zip(self.ids, ([site.layer.input_dim for site in group] for group in self.sites), strict=True))
+        given = {i: _ids(wanted[i], leaves[i], min(sizes[i])) for i in self.ids if i not in named}
+        known = [given.get(i, leaf) for i, leaf in enumerate(leaves)]
         points = self.points(trees.pack(self.inputs, known))
-        sites = [
-            values if site.leaf in ids else wanted[site.leaf]
-            for site, values in zip(self.sites, points["sites"], strict=True)
-        ]
+        sites = [wanted[i] if i in named else values for i, values in zip(self.ids, points["sites"], strict=True)]
         return {"sites": sites, "beside": [wanted[i] for i in self.beside], "row": 0}
 
     def regions(self, option):
-        """Every token is a player unless labels, one per token, say otherwise."""
-        if isinstance(option, str) or callable(option):
-            option = trees.map_leaves(lambda leaf: option, self.inputs)
-        wanted = list(option) if isinstance(self.inputs, (list, tuple)) else [option]
-        wanted = [option[key] for key in sorted(self.inputs)] if isinstance(self.inputs, dict) else wanted
-        per_token = lambda labels: np.asarray(labels)[..., None] if hasattr(labels, "shape") else labels or _tokens
-        sites = [per_token(wanted[site.leaf]) for site in self.sites]
+        """Those of the ids, as of the columns of a table; a token's vector is all one player's."""
+        wanted = regions.choices(option, self.inputs)
+        sites = [partial(_of_vectors, wanted[i]) for i in self.ids]
         return {"sites": sites, "beside": [wanted[i] for i in self.beside], "row": None}
 
 
-def _tokens(leaf):
-    """Every token is a player; a row that has one id has one player."""
-    return tokens(leaf) if leaf.shape.rank > 2 else (np.zeros((1, 1), int), 1)
+def _of_vectors(choice, vectors):
+    """The regions of tokens as those of their vectors, labels and how many there are."""
+    players = regions.resolve([choice], [vectors[..., 0]])
+    return players.labels[0][..., None], players.count
 
 
-def _ids(wanted, leaf):
-    """Ids in the place of those of the inputs."""
+def _ids(wanted, leaf, size):
+    """Ids in the place of those of the inputs, below `size`."""
     ids = np.asarray(wanted) if not tf.is_tensor(wanted) else wanted
-    if not (tf.as_dtype(ids.dtype).is_integer and checks.broadcasts(ids.shape, leaf.shape)):
+    whole = tf.as_dtype(ids.dtype).is_integer or trees.is_float(leaf)  # where a model takes ids as floats
+    if not (whole and checks.broadcasts(ids.shape, leaf.shape)):
         raise ValueError(
             f"`baseline` of token ids must be a name, an id or ids that broadcast to {tuple(leaf.shape)}. Received: "
             f"{tf.as_dtype(ids.dtype).name} of shape {tuple(ids.shape)}. 'zeros' is the embedding of nothing."
         )
+    _check_range(tf.get_static_value(tf.convert_to_tensor(ids)), size)
     return tf.broadcast_to(tf.cast(ids, leaf.dtype), tf.shape(leaf))
+
+
+def check_ids(model, inputs):
+    """Raises for token ids that no embedding has."""
+    for site in embeddings(model, inputs):
+        _check_range(np.asarray(trees.leaves(inputs)[site.leaf]), site.layer.input_dim)
+
+
+def _check_range(ids, size):
+    wrong = [] if ids is None else ids[(ids < 0) | (ids >= size)]
+    if len(wrong):
+        raise ValueError(f"Token ids must lie between 0 and {size - 1}. Received: {wrong.flat[0]}.")
 
 
 @contextmanager
@@ -208,7 +241,7 @@ def embeddings(model, inputs):
                         f"The ids of shape {tuple(leaves[i].shape)} are taken apart before {layer.name!r} looks them "
                         f"up, as {tuple(ids.shape)}. Make them inputs of their own to explain them."
                     )
-                sites.append(Site(layer, number, i))
+                sites.append(Site(layer, number, output.shape[-1], i))
 
     if layers:
         # In a graph of its own, where it can be seen what depends on what.

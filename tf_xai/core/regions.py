@@ -41,7 +41,7 @@ def resolve(regions, inputs):
     Returns: `Players`.
     """
     labels, count = [], 0
-    for choice, leaf in zip(_choices(regions, inputs), trees.leaves(inputs), strict=True):
+    for choice, leaf in zip(choices(regions, inputs), trees.leaves(inputs), strict=True):
         if not trees.is_float(leaf):
             labels.append(None)
             continue
@@ -77,19 +77,19 @@ def sizes(players, inputs):
     return total
 
 
-def _choices(regions, inputs):
+def choices(regions, inputs):
     """The regions asked for every leaf."""
     if regions is None or isinstance(regions, str) or callable(regions):
         return [regions] * len(trees.leaves(inputs))
-    choices = []
+    found = []
     try:
-        keras.tree.map_structure_up_to(inputs, lambda _, choice: choices.append(choice), inputs, regions)
+        keras.tree.map_structure_up_to(inputs, lambda _, choice: found.append(choice), inputs, regions)
     except (ValueError, TypeError):
         raise ValueError(
             f"`regions` must have the structure of `inputs`. Expected {checks.outline(inputs)}. "
             f"Received: {checks.outline(regions)}. Pass regions for every input, or one name for all."
         ) from None
-    return choices
+    return found
 
 
 def _number(choice, leaf):

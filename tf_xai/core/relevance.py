@@ -76,7 +76,7 @@ class Affine:
 
 def _per_channel(constant, z):
     """Whether a constant differs between the channels, the last axis, only."""
-    return constant.shape.num_elements() in (1, z.shape[-1])
+    return constant.shape.num_elements() == 1 or constant.shape.num_elements() == z.shape[-1] == constant.shape[-1]
 
 
 def _can_scale(op):

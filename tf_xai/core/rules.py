@@ -11,7 +11,7 @@ from tensorflow.python.framework.ops import get_gradient_function
 from tf_xai.core import trees
 from tf_xai.core.capture import unrolled
 from tf_xai.core.gradients import fill, floats
-from tf_xai.core.operations import RECTIFIERS, VALUELESS
+from tf_xai.core.operations import CALLS, RECTIFIERS, VALUELESS
 from tf_xai.core.score import resolve
 from tf_xai.core.tracing import trace
 
@@ -104,6 +104,11 @@ def again(op, inputs):
     return (result[0] if isinstance(result, (list, tuple)) else result).op
 
 
+def body(op):
+    """The graph of the function that an operation calls."""
+    return op.graph._get_function(op.get_attr("f").name).graph
+
+
 def unbroadcast(values, like):
     """Sums what came back over the axes along which an input was broadcast."""
     axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(like), s1=tf.shape(values))
@@ -114,6 +119,8 @@ def through_rectifiers(method, rule, score, inputs, target):
     """Gradients in which `rule(op, arrived)` stands in for those of ReLU and its like."""
 
     def step(op, *arrived):
+        if op.type in CALLS and any(inner.type in RECTIFIERS for inner in body(op).get_operations()):
+            raise missing(method, op)
         return [rule(op, *arrived)] if op.type in RECTIFIERS else gradient(op, *arrived)
 
     def explain(inputs, target):

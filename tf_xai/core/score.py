@@ -136,7 +136,10 @@ def read_target(target, rows):
     """What a user passes as target, as an array: one class for all rows, or whole numbers in any dtype or column."""
     target = np.asarray(target)
     if target.dtype.kind not in "iufb":
-        raise TypeError(f"`target` must hold integer classes or weights of the outputs. Received: {target.dtype}.")
+        raise TypeError(
+            f"`target` must hold integer classes or weights of the outputs. Received: {target.dtype}. Pass a method "
+            "as `method=`."
+        )
     target = np.broadcast_to(target, (rows,)) if target.ndim == 0 else target
     target = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
     if target.ndim > 1:

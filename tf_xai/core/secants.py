@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tf_xai.core import conditions, operations, rules
 from tf_xai.core.operations import names
-from tf_xai.core.pairs import number, secant, tiny
+from tf_xai.core.pairs import less, number, secant, tiny
 from tf_xai.core.rules import unbroadcast
 
 
@@ -25,7 +25,7 @@ def _linear(pairs, op, *arrived):
 
 def _call(pairs, op, *arrived):
     """A function of its own, as Keras compiles grouped convolutions: its gradient, if it is linear throughout."""
-    body = op.graph._get_function(op.get_attr("f").name).graph
+    body = rules.body(op)
     leaves = [inner for outer, inner in zip(op.inputs, body.inputs, strict=True) if outer in pairs.way]
     if not all(_is_linear(rules.Way(output, leaves)) for output in body.outputs):
         raise rules.missing(pairs.method, op)
@@ -70,7 +70,7 @@ def _smooth(pairs, op, arrived):
     dx, dy = pairs.difference(x), pairs.difference(op.outputs[0])
     halfway = rules.again(op, [tf.cast(middle, t.dtype) if i == place else t for i, t in enumerate(op.inputs)])
     slope = number(rules.gradient(halfway, tf.ones_like(op.outputs[0]))[place])
-    small = tf.abs(dx) < 1e-3 * tf.clip_by_value(tf.abs(middle), 1e-3, 1)
+    small = tf.abs(dx) <= 1e-3 * tf.minimum(tf.abs(number(middle)), 1)
     results = [None] * len(op.inputs)
     results[place] = unbroadcast(number(arrived) * secant(dy, dx, slope, small), x)
     return results
@@ -88,7 +88,7 @@ def _quotient(pairs, op, arrived):
     x, y = op.inputs
     s = pairs.of(y)
     numerator = lambda: unbroadcast(arrived * (1 / y + 1 / s) / 2, x)
-    denominator = lambda: unbroadcast(-number(arrived) * number(pairs.mean(x)) / number(y * s), y)
+    denominator = lambda: unbroadcast(-number(arrived) * number(pairs.mean(x)) / number(y) / number(s), y)
     return [numerator() if x in pairs.way else None, denominator() if y in pairs.way else None]
 
 
@@ -102,8 +102,8 @@ def _extremum(pairs, op, arrived):
     """`max(x, y) = (x + y + |x - y|) / 2`, and the secant of `|x - y|`."""
     x, y = op.inputs
     gap, other = number(x) - number(y), number(pairs.of(x)) - number(pairs.of(y))
-    change = gap - other
-    side = secant(tf.abs(gap) - tf.abs(other), change, tf.sign(gap + other), tiny(change))
+    change = less(gap, other)
+    side = secant(less(tf.abs(gap), tf.abs(other)), change, tf.sign(gap + other), tiny(change))
     side, arrived = side if op.type == "Maximum" else -side, number(arrived)
     return [unbroadcast(arrived * (1 + side) / 2, x), unbroadcast(arrived * (1 - side) / 2, y)]
 
@@ -112,14 +112,14 @@ def _pooled_extremum(pairs, op, arrived, *others):
     """The larger of both results credits where it stands: its rise over the other happened there and nowhere else."""
     x, (y, s) = op.inputs[0], (op.outputs[0], pairs.of(op.outputs[0]))
     best = tf.minimum(y, s) if op.type == "Min" else tf.maximum(y, s)
-    credit = rules.gradient(op, arrived * (best - s))[0] + rules.gradient(s.op, arrived * (y - best))[0]
+    credit = rules.gradient(op, arrived * less(best, s))[0] + rules.gradient(s.op, arrived * less(y, best))[0]
     # No credit is larger than the change where it stands.
-    return [tf.math.divide_no_nan(credit, x - pairs.of(x))] + [None] * (len(op.inputs) - 1)
+    return [tf.math.divide_no_nan(number(credit), pairs.difference(x))] + [None] * (len(op.inputs) - 1)
 
 
 def _logarithmic_mean(u, v):
     """`(e^u - e^v) / (u - v)`."""
-    du = tf.where(u == v, tf.zeros_like(u), u - v)  # also of what is masked by minus infinity
+    du = less(u, v)
     return secant(tf.exp(u) - tf.exp(v), du, tf.exp((u + v) / 2), tf.abs(du) < 1e-3)
 
 
@@ -136,9 +136,9 @@ def _sorted(pairs, op, arrived, *others):
     """The mean gradient of both runs, and what it leaves over shared out by the squared differences (Broyden)."""
     x, y = op.inputs[0], op.outputs[0]
     twin = pairs.of(y).op
-    slope = (rules.gradient(op, arrived, *others)[0] + rules.gradient(twin, arrived, *others)[0]) / 2
+    slope = number(rules.gradient(op, arrived, *others)[0] + rules.gradient(twin, arrived, *others)[0]) / 2
     dx, total = pairs.difference(x), lambda values: tf.reduce_sum(values, -1, keepdims=True)
-    left = total(arrived * pairs.difference(y)) - total(slope * dx)
+    left = total(number(arrived) * pairs.difference(y)) - total(slope * dx)
     return [slope + dx * tf.math.divide_no_nan(left, total(tf.square(dx))), None]
 
 

@@ -9,7 +9,8 @@ import tensorflow as tf
 class trace:
     """A traced function that serves every batch size.
 
-    One trace for each combination of ranks and dtypes: TensorFlow would relax different ranks to an unknown one.
+    One trace for each combination of shapes of a row and dtypes: TensorFlow would relax different ones to an unknown
+    shape, which regions and recurrent layers can not work with.
     """
 
     def __init__(self, function):
@@ -28,4 +29,4 @@ class trace:
 
 
 def _kind(leaf):
-    return (len(leaf.shape), str(leaf.dtype)) if hasattr(leaf, "shape") else type(leaf)
+    return (len(leaf.shape), *leaf.shape[1:], str(leaf.dtype)) if hasattr(leaf, "shape") else type(leaf)
