@@ -1,6 +1,5 @@
 """DeepLIFT against 100 references: shap's DeepExplainer, and the bare passes through the same pairs."""
 
-import argparse
 import warnings
 
 import keras
@@ -59,24 +58,13 @@ def cases(model, rows, rng):
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=["mlp", "cnn"])
-    options = parser.parse_args()
+def report(rounds):
     warnings.filterwarnings("ignore", category=UserWarning)  # Keras's, of how DeepExplainer calls its models
     for make in (mlp, cnn):
-        if options.only in (None, make.__name__):
-            keras.utils.set_random_seed(0)
-            seconds = interleave(cases(*make(), np.random.default_rng(0)), options.rounds, warmup=1)
-            bare = [name for name in seconds if name.startswith("bare")]
-            table(seconds, bare[0])
-            print(
-                f"{make.__name__}: deep_lift / bare passes: {ratio(seconds, 'deep_lift', bare):.2f} (aim: 1.5 at most)"
-            )
-            over = ratio(seconds, "shap.DeepExplainer", "deep_lift")
-            print(f"{make.__name__}: shap.DeepExplainer / deep_lift: {over:.1f} (aim: more than 1)")
-
-
-if __name__ == "__main__":
-    main()
+        keras.utils.set_random_seed(0)
+        seconds = interleave(cases(*make(), np.random.default_rng(0)), rounds, warmup=1)
+        bare = [name for name in seconds if name.startswith("bare")]
+        table(seconds, bare[0])
+        print(f"{make.__name__}: deep_lift / bare passes: {ratio(seconds, 'deep_lift', bare):.2f}")
+        over = ratio(seconds, "shap.DeepExplainer", "deep_lift")
+        print(f"{make.__name__}: shap.DeepExplainer / deep_lift: {over:.1f} (aim: more than 1)")

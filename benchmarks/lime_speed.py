@@ -4,8 +4,6 @@ Both draw 5,000 neighbours of every row. The package explains a few rows, one af
 scaled to all rows.
 """
 
-import argparse
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -19,10 +17,7 @@ ROWS, COLUMNS, SAMPLES, TIMED = 200, 30, 5000, 4
 BARE, PACKAGE = "bare forward passes of 200 x 5,000 rows", f"lime package, {TIMED} rows"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+def report(rounds):
     keras.utils.set_random_seed(0)
     hidden = [keras.layers.Dense(64, "relu") for _ in range(2)]
     model = keras.Sequential([keras.Input((COLUMNS,)), *hidden, keras.layers.Dense(3, "softmax")])
@@ -48,7 +43,3 @@ def main():
         print(f"{name} / bare: {ratio(seconds, ours, BARE):.2f} (aim: 2)")
     faster = ROWS / TIMED * ratio(seconds, PACKAGE, "xai.explain, quartiles, the default")
     print(f"lime package, scaled to {ROWS} rows / ours, both with their defaults: {faster:.1f} (aim: 12)")
-
-
-if __name__ == "__main__":
-    main()

@@ -53,6 +53,39 @@ def test_the_reason_names_what_has_no_rule(rng):
     assert "Cumprod" in e.info["chosen"]
 
 
+def test_a_baseline_per_row_and_a_background(rng):
+    x = rng.normal(size=(4, 12)).astype("float32")
+    smooth = _with(keras.layers.Identity())
+    e = xai.explain(smooth, x, method="auto", baseline=x / 2, verbose=0)
+    assert e.info["method"] == "deep_lift"
+    np.testing.assert_allclose(e.residual, 0, atol=1e-5)
+    e = xai.explain(_with(CumulativeProduct()), x, method="auto", background=x, verbose=0)
+    assert e.info["method"] == "expected_gradients"
+
+
+def test_wide_tables_without_a_gradient(rng):
+    table = keras.Input((600,))
+    model = keras.Model(table, models.dense(2, "softmax")(Steps()(table)))
+    e = xai.explain(model, rng.normal(size=(1, 600)), method="auto", verbose=0)
+    assert e.info["method"] == "kernel_shap" and "no gradient reaches" in e.info["chosen"]
+
+
+def test_a_dead_unit_is_no_missing_gradient(rng):
+    table = keras.Input((12,))
+    dead = keras.layers.Dense(4, "relu", bias_initializer=keras.initializers.Constant(-100.0))
+    model = keras.Model(table, models.dense(2, "softmax")(CumulativeProduct()(dead(table))))
+    with pytest.warns(UserWarning, match="All attributions"):
+        e = xai.explain(model, rng.normal(size=(2, 12)), method="auto", verbose=0)
+    assert e.info["method"] == "integrated_gradients"
+
+
+def test_long_recurrent_models_are_not_unrolled(rng):
+    series = keras.Input((40, 2))
+    model = keras.Model(series, models.dense(2, "softmax")(keras.layers.SimpleRNN(3)(series)))
+    e = xai.explain(model, rng.normal(size=(2, 40, 2)), method="auto", verbose=0)
+    assert e.info["method"] == "integrated_gradients" and "unroll" in e.info["chosen"]
+
+
 def test_token_ids(rng):
     e = xai.explain(models.tokens(), rng.integers(0, 10, (3, 5)), method="auto", verbose=0)
     assert e.info["method"] == "deep_lift"

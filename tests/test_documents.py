@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from tf_xai import cli
+from tf_xai import Explainer, cli
 from tf_xai.attributions import METHODS
 from tf_xai.datasets import decoy, digits
 
@@ -33,6 +33,17 @@ def test_the_guide_names_every_method():
     for name in METHODS:
         assert f"`{name}`" in table and f"`{name}`" in readme
     assert f"any of {len(METHODS)} methods" in readme
+
+
+def test_the_guide_names_every_option():
+    guide = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    section = guide[guide.index("## Options") : guide.index("## Where the model")]
+    rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("| `")]
+    described = {name: text for names, text in rows for name in re.findall(r"`(\w+)`", names)}
+    described["kernel_shap"] = described["permutation_shap"] = described["exact_shap"] + described["kernel_shap"]
+    for name in METHODS:
+        options = set(Explainer(name).valid)
+        assert options <= set(re.findall(r"\w+", described.get(name, ""))), name
 
 
 def test_links_of_the_readme_lead_somewhere():

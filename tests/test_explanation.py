@@ -134,5 +134,12 @@ def test_to_shap_of_nested_inputs():
     np.testing.assert_array_equal(joined.data, joined.values)
 
 
+def test_attention_maps_are_no_features(rng):
+    e = xai.explain(models.vit(), rng.normal(size=(2, 8, 8, 1)), method="attention", verbose=0)
+    for convert in (e.to_shap, e.to_lime):
+        with pytest.raises(ValueError, match=r"belong to no features.*attention_relevance"):
+            convert()
+
+
 def test_repr_names_method_size_and_residual():
     assert repr(_explanation()) == ("Explanation(integrated_gradients, 3 rows, values (3, 2), largest residual 0.25)")

@@ -8,7 +8,7 @@ from keras import layers
 
 from tests import models
 from tests.architectures import MODELS, draw, scramble, sequential
-from tf_xai.attributions import lrp
+from tf_xai.attributions import gradient_input, lrp
 from tf_xai.core.score import Score
 
 LOW, HIGH = -4.0, 5.0
@@ -159,6 +159,16 @@ def test_batch_normalisation_is_folded_into_the_layer_before(kind, composite, rn
     np.testing.assert_allclose(model(x), folded(x), rtol=1e-4, atol=1e-5)
     values, expected = (lrp(_total(each), x, composite=composite) for each in (model, folded))
     np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_factor_per_position_is_not_folded(rng):
+    """As many positions as channels, and no bias: "epsilon" is gradient times input."""
+    factors = tf.constant(rng.normal(size=(4, 1)), tf.float32)
+    stack = [layers.Dense(4, use_bias=False), layers.Lambda(lambda x: x * factors), layers.Flatten()]
+    model = scramble(keras.Sequential([keras.Input((4, 3)), *stack, layers.Dense(2, use_bias=False)]), rng)
+    x = tf.constant(rng.normal(size=(3, 4, 3)), tf.float32)
+    values = lrp(_total(model), x, composite="epsilon")
+    np.testing.assert_allclose(values, gradient_input(_total(model), x), rtol=1e-3, atol=1e-4)
 
 
 def _without_bias(model, rng):

@@ -44,17 +44,18 @@ def test_kernel_shap_is_no_worse_than_that_of_shap(features, samples):
     assert np.mean(ours) > 0
 
 
-def test_permutation_shap_is_no_worse_than_that_of_shap():
+@pytest.mark.parametrize(("features", "samples"), [(10, 210), (12, 2048)])
+def test_permutation_shap_is_no_worse_than_that_of_shap(features, samples):
     shap = pytest.importorskip("shap")
     ours, theirs = [], []
     for number in range(3):
-        score, x = network(10, seed=number), np.ones((1, 10), "float32")
+        score, x = network(features, seed=number), np.ones((1, features), "float32")
         expected = exact_shap(score, tf.constant(x)).numpy()
-        estimate = tf.function(lambda seed: permutation_shap(score, x, samples=210, seed=seed), autograph=False)  # noqa: B023
-        masker = shap.maskers.Independent(np.zeros((1, 10)))
+        estimate = tf.function(lambda seed: permutation_shap(score, x, samples=samples, seed=seed), autograph=False)  # noqa: B023
+        masker = shap.maskers.Independent(np.zeros((1, features)))
         ours.append(_error([estimate(tf.constant(seed)) for seed in range(20)], expected))
         explain = lambda seed: shap.PermutationExplainer(predict(score), masker, seed=seed)  # noqa: B023
-        theirs.append(_error([explain(seed)(x, max_evals=210, silent=True).values for seed in range(20)], expected))
+        theirs.append(_error([explain(seed)(x, max_evals=samples, silent=True).values for seed in range(20)], expected))
     assert np.mean(ours) <= np.mean(theirs)
 
 

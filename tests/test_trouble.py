@@ -84,6 +84,32 @@ def test_wrong_arguments_are_named(linear, x):
         _explain(linear, x, target=[0, 1, 0, 1])
 
 
+def test_rows_of_another_shape_are_named_before_and_after_a_first_call(linear, x):
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"takes rows of shape \(3,\). Received: \(2,\)"):
+            _explain(linear, x[:, :2], 0)
+        with pytest.raises(ValueError, match=r"one row, of shape \(3,\). Add the axis of rows"):
+            _explain(linear, x[0], 0)
+        _explain(linear, x, 0)
+
+
+def test_a_method_in_the_place_of_the_target_is_named(linear, x):
+    with pytest.raises(TypeError, match="Pass a method as `method=`"):
+        xai.explain(linear, x, "deep_lift")
+
+
+def test_values_that_are_not_finite_are_a_warning(x):
+    norm = keras.layers.Lambda(lambda x: x / tf.norm(x, axis=-1, keepdims=True))
+    model = keras.Sequential([keras.Input((3,)), norm, keras.layers.Dense(1)])
+    with pytest.warns(UserWarning, match="not finite.*Pass another `baseline=`"):
+        xai.explain(model, x, method="deep_lift", verbose=0)
+
+
+def test_background_and_baseline_exclude_each_other(linear, x):
+    with pytest.raises(ValueError, match="exclude each other"):
+        xai.explain(linear, x, 0, method="deep_lift", background=x, baseline="zeros")
+
+
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_batches_have_rows(linear, x, batch_size):
     with pytest.raises(ValueError, match="`batch_size`"):

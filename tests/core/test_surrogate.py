@@ -61,3 +61,35 @@ def test_perturbed_moves_all_rows_alike(rng):
     moved = surrogate.perturbed(inputs, players, noise)(tf.constant([3, 1]))
     np.testing.assert_allclose(moved["x"][1], inputs["x"] + noise[1], rtol=1e-6)
     np.testing.assert_array_equal(moved["mask"][0], inputs["mask"])
+
+
+@pytest.mark.parametrize("features", [1, 3, 6])
+def test_forward_selection_is_that_of_the_package(features, rng):
+    from lime.lime_base import LimeBase
+
+    data, labels, weights = rng.normal(size=(60, 9)), rng.normal(size=(2, 60)), rng.uniform(0.1, 1, 60)
+    data[:, 4] = data[:, 1] + 0.1 * data[:, 4]
+    labels += data[:, :3].sum(axis=1)
+    kept = surrogate.forward_selection(_covariances(data, labels, weights), features)
+    base = LimeBase(None, random_state=0)
+    for row in range(2):
+        expected = base.forward_selection(data, labels[row], weights, features)
+        assert set(np.flatnonzero(kept[row])) == set(expected)
+
+
+def test_highest_weights_are_those_of_the_package(rng):
+    from lime.lime_base import LimeBase
+
+    data, labels, weights = rng.normal(size=(60, 9)), rng.normal(size=(2, 60)), rng.uniform(0.1, 1, 60)
+    kept = surrogate.highest_weights(_covariances(data, labels, weights), 7, data[:1])
+    base = LimeBase(None, random_state=0)
+    for row in range(2):
+        expected = base.feature_selection(data, labels[row], weights, 7, "highest_weights")
+        assert set(np.flatnonzero(kept[row])) == set(expected)
+
+
+def _covariances(data, labels, weights):
+    """Weighted covariances of columns and labels, in NumPy: `(rows, columns + 1, columns + 1)`."""
+    joined = [np.c_[data, row] for row in labels]
+    centred = [each - np.average(each, axis=0, weights=weights) for each in joined]
+    return tf.constant([each.T @ (weights[:, None] * each) for each in centred], tf.float32)

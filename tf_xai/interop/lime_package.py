@@ -66,6 +66,8 @@ def lime_text(model, x, *, encode=None, target=None, **options):
     """
     from lime.lime_text import LimeTextExplainer
 
+    if isinstance(x, str):
+        raise TypeError(f"`x` must be a list of strings. Received: one string, {x[:20]!r}. Pass `[text]`.")
     score, made, asked = _sort("lime_text", LimeTextExplainer, options)
     predict = Predict(model, strings(model, encode), **score)
     return _explain(LimeTextExplainer(**made), predict, list(x), target, asked)

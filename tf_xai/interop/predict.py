@@ -35,6 +35,11 @@ class Predict:
                 f"lime and shap explain outputs `(rows, classes)`. Received: {values.shape}. Use `xai.explain`, whose "
                 "`target` may weigh outputs of any shape."
             )
+        if not np.isfinite(values).all():
+            raise ValueError(
+                "The model gives outputs that are not finite for changed rows, such as a text without any words, all "
+                "padding. Mend the model (a pooling that divides by zero), or pass an `encode=` that keeps one word."
+            )
         return values
 
     def inputs(self, rows):
