@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import layers
 from tensorflow.python.framework.ops import gradient_registry
 
+import tf_xai as xai
 from tests import models
 from tests.architectures import scramble, sequential
 from tf_xai.attributions import deep_lift, gradient
@@ -193,10 +194,11 @@ def test_steps_of_unknown_number_are_an_error(rng):
     inside = tf.function(
         lambda x: deep_lift(Score(model), x), input_signature=[tf.TensorSpec([None, None, 2])], autograph=False
     )
-    with pytest.raises(ValueError, match="time dimension is undefined"):
+    with pytest.raises(ValueError, match=r"fixed number of time steps.*integrated_gradients"):
         inside(_draw(rng, 2, 4, 2))
     assert not model.layers[0].unroll
-    assert deep_lift(Score(model), _draw(rng, 2, 4, 2)).shape == (2, 4, 2)
+    bound = xai.Explainer("deep_lift").bind(model)
+    assert [bound(_draw(rng, 2, steps, 2)).shape[1] for steps in (4, 3, 5)] == [4, 3, 5]
 
 
 def test_eager_graph_xla_and_loop_agree(rng):

@@ -8,7 +8,7 @@ differentiated.
 import tensorflow as tf
 from tensorflow.python.framework.ops import get_gradient_function
 
-from tf_xai.core import trees
+from tf_xai.core import checks, trees
 from tf_xai.core.capture import unrolled
 from tf_xai.core.gradients import fill, floats
 from tf_xai.core.operations import CALLS, RECTIFIERS, VALUELESS
@@ -24,9 +24,16 @@ def in_graph(function, *arguments):
 def observe(score, inputs, target):
     """The score of a batch, `(batch,)`, and the tensors that stand for its floating inputs in the graph."""
     marked = trees.map_leaves(tf.identity, inputs)
-    with unrolled(getattr(score, "model", None)):
-        output = score(marked, target)
-    return output, floats(marked)
+    try:
+        with unrolled(getattr(score, "model", None)):
+            return score(marked, target), floats(marked)
+    except ValueError as error:
+        if "unroll" not in str(error):
+            raise
+        raise NoRule(
+            "Recurrent layers are unrolled for rules, which takes a fixed number of time steps. Received: inputs of "
+            f"shape {checks.shapes(inputs)}. Pad them alike, or use 'integrated_gradients', which needs none."
+        ) from error
 
 
 class Way:
