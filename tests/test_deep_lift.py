@@ -13,6 +13,7 @@ from tensorflow.python.framework.ops import gradient_registry
 import tf_xai as xai
 from tests import models
 from tests.architectures import scramble, sequential
+from tests.derivatives import along
 from tf_xai.attributions import deep_lift, gradient
 from tf_xai.core.score import Score
 
@@ -219,16 +220,7 @@ def test_second_order_gradients_match_finite_differences(activation, rng):
     weight, direction = model.layers[0].kernel, _draw(rng, 4, 8)
     explain = lambda: deep_lift(Score(model), x, tf.constant([0, 2, 1, 1]), baseline=x - tf.sign(x) * 1.5)
     loss = lambda: tf.reduce_sum(tf.square(explain()))
-    with tf.GradientTape() as tape:
-        value = loss()
-    exact = tf.reduce_sum(tape.gradient(value, weight.value) * direction)
-    start = tf.identity(weight.value)
-
-    def moved(step):
-        weight.assign(start + step * direction)
-        return loss()
-
-    difference = lambda step: (moved(step) - moved(-step)) / (2 * step)
+    exact, difference = along(loss, weight, direction)
     # Richardson's combination is of fourth order in the step, which leaves room for float32.
     expected = (4 * difference(0.01) - difference(0.02)) / 3
     assert abs(expected) > 1e-2

@@ -8,6 +8,7 @@ from keras import layers
 
 from tests import models
 from tests.architectures import MODELS, draw, scramble, sequential
+from tests.derivatives import along
 from tf_xai.attributions import gradient_input, lrp
 from tf_xai.core.score import Score
 
@@ -244,15 +245,7 @@ def test_second_order_gradients_match_finite_differences(composite, rng):
     x, target = tf.constant(rng.uniform(0.5, 2, size=(4, 4)), tf.float32), tf.constant([0, 2, 1, 1])
     weight, direction = model.layers[0].kernel, tf.constant(rng.normal(size=(4, 8)), tf.float32)
     loss = lambda: tf.reduce_sum(tf.square(lrp(Score(model), x, target, composite=composite)))
-    with tf.GradientTape() as tape:
-        value = loss()
-    exact = tf.reduce_sum(tape.gradient(value, weight.value) * direction)
-    start = tf.identity(weight.value)
-
-    def moved(step):
-        weight.assign(start + step * direction)
-        return loss()
-
-    expected = (moved(1e-2) - moved(-1e-2)) / 2e-2
+    exact, difference = along(loss, weight, direction)
+    expected = difference(1e-2)
     assert abs(expected) > 0.1
     np.testing.assert_allclose(exact, expected, rtol=5e-3)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests import models
+from tests.derivatives import along
 from tf_xai.attributions import deconvnet, gradient, guided_backprop
 from tf_xai.core.score import Score
 
@@ -90,15 +91,7 @@ def test_second_order_gradients_match_finite_differences(method, rng):
     model, x = _deep("elu"), tf.constant(rng.normal(size=(3, 4)), tf.float32)
     weight, direction = model.layers[1].kernel, tf.constant(rng.normal(size=(8, 6)), tf.float32)
     loss = lambda: tf.reduce_sum(tf.square(method(Score(model), x, tf.constant([0, 1, 2]))))
-    with tf.GradientTape() as tape:
-        value = loss()
-    exact = tf.reduce_sum(tape.gradient(value, weight.value) * direction)
-    start = tf.identity(weight.value)
-
-    def moved(step):
-        weight.assign(start + step * direction)
-        return loss()
-
-    expected = (moved(1e-3) - moved(-1e-3)) / 2e-3
+    exact, difference = along(loss, weight, direction)
+    expected = difference(1e-3)
     assert abs(expected) > 0.1
     np.testing.assert_allclose(exact, expected, rtol=1e-2)

@@ -8,20 +8,14 @@ from keras import Input, Model, layers, ops
 
 import tf_xai as xai
 from tests import models
-from tests.token_models import LENGTH, VOCABULARY, Positions, build, embedding
+from tests.token_models import LENGTH, VOCABULARY, Positions, build, draw_ids, embedding, explain
 from tf_xai.core.baselines import Samples
 
 
 @pytest.fixture
 def ids(rng):
     """Four rows of ids, of which two end in padding."""
-    ids = rng.integers(1, VOCABULARY, size=(4, LENGTH))
-    ids[1, 4:], ids[3, 2:] = 0, 0
-    return ids
-
-
-def _explain(model, x, method, **options):
-    return xai.explain(model, x, method=method, verbose=0, **options)
+    return draw_ids(rng)
 
 
 def _score(model, vectors, target):
@@ -53,7 +47,7 @@ def test_baselines(ids, rng):
 def test_a_baseline_of_ids_that_are_none_is_an_error(ids):
     for wrong in (0.5, np.ones((4, LENGTH), "float32"), np.ones((3,), int)):
         with pytest.raises(ValueError, match="`baseline` of token ids must be a name, an id or ids that broadcast to"):
-            _explain(build(), ids, "deep_lift", baseline=wrong)
+            explain(build(), ids, "deep_lift", baseline=wrong)
 
 
 @pytest.mark.parametrize("baseline", ["zeros", 2, np.arange(LENGTH)])
@@ -62,12 +56,10 @@ def test_ids_in_a_float_input(ids, baseline):
     model = build(dtype="float32")
     whole = build()
     whole.set_weights(model.get_weights())
-    values = _explain(model, ids, "integrated_gradients", baseline=baseline).values
+    values = explain(model, ids, "integrated_gradients", baseline=baseline).values
+    np.testing.assert_allclose(values, explain(whole, ids, "integrated_gradients", baseline=baseline).values, rtol=1e-5)
     np.testing.assert_allclose(
-        values, _explain(whole, ids, "integrated_gradients", baseline=baseline).values, rtol=1e-5
-    )
-    np.testing.assert_allclose(
-        _explain(model, ids, "grad_cam", relu=False).values, _explain(whole, ids, "grad_cam", relu=False).values
+        explain(model, ids, "grad_cam", relu=False).values, explain(whole, ids, "grad_cam", relu=False).values
     )
 
 
@@ -75,7 +67,7 @@ def test_two_inputs_may_share_an_embedding(ids):
     first, second, table = Input((LENGTH,), dtype="int32"), Input((2,), dtype="int32"), embedding()
     joined = layers.Concatenate()([layers.Flatten()(table(entry)) for entry in (first, second)])
     model = Model([first, second], layers.Dense(1)(joined))
-    e = _explain(model, [ids, ids[:, :2]], "deep_lift")
+    e = explain(model, [ids, ids[:, :2]], "deep_lift")
     kernel, vectors = model.layers[-1].kernel.numpy()[:, 0], table.get_weights()[0]
     terms = np.concatenate([vectors[ids], vectors[ids[:, :2]]], 1) * kernel.reshape(1, -1, 4)
     np.testing.assert_allclose(np.concatenate(e.values, 1), terms.sum(-1), rtol=1e-4, atol=1e-6)
@@ -88,13 +80,13 @@ def test_ids_that_are_looked_up_twice_are_one_player(rng):
     deep = layers.Concatenate()([layers.Flatten()(embedding()(entry)) for entry in entries])
     model = Model(entries, layers.Dense(1)(layers.Concatenate()([wide, models.dense(3, "tanh")(deep)])))
     x = [rng.integers(0, VOCABULARY, size=(3, 1)) for _ in entries]
-    e = _explain(model, x, "exact_shap", baseline=0)
+    e = explain(model, x, "exact_shap", baseline=0)
     score = lambda user, item: model([user, item]).numpy()
     none = [np.zeros((3, 1), int)] * 2
     alone = score(x[0], none[1]) - score(*none)
     user = (alone + score(*x) - score(none[0], x[1])) / 2
     np.testing.assert_allclose(e.values[0], user, rtol=1e-4, atol=1e-6)
-    slopes = _explain(model, x, "gradient").values
+    slopes = explain(model, x, "gradient").values
     assert [slope.shape for slope in slopes] == [(3, 1), (3, 1)]
 
 
@@ -116,7 +108,7 @@ def _mixed_rows(ids, rng, mask="bool"):
 def test_ids_numbers_and_a_mask(method, ids, rng):
     x = _mixed_rows(ids, rng)
     options = {"regions": {"ids": np.array([0, 0, 1, 1, 2, 2]), "mask": None, "table": "columns"}}
-    e = _explain(_mixed(), x, method, **(options if method == "exact_shap" else {}))
+    e = explain(_mixed(), x, method, **(options if method == "exact_shap" else {}))
     assert {name: leaf.shape for name, leaf in e.values.items()} == {"ids": (4, 6), "mask": (4, 6), "table": (4, 2)}
     assert not e.values["mask"].any()
     assert np.abs(e.values["ids"]).max() > 1e-3 and np.abs(e.values["table"]).max() > 1e-3
@@ -128,18 +120,18 @@ def test_ids_numbers_and_a_mask(method, ids, rng):
 def test_a_baseline_for_every_input(ids, rng):
     x, model = _mixed_rows(ids, rng), _mixed()
     mean = x["table"].mean(axis=0)
-    e = _explain(model, x, "integrated_gradients", baseline={"ids": 2, "mask": "zeros", "table": mean}, steps=64)
+    e = explain(model, x, "integrated_gradients", baseline={"ids": 2, "mask": "zeros", "table": mean}, steps=64)
     origin = x | {"ids": np.full_like(ids, 2), "table": np.broadcast_to(mean, (4, 2))}
     expected = np.take_along_axis(model(origin).numpy(), e.target[:, None], 1)[:, 0]
     np.testing.assert_allclose(e.baseline_score, expected, rtol=1e-5)
     with pytest.raises(ValueError, match="`baseline` must have the structure of `inputs`"):
-        _explain(model, x, "integrated_gradients", baseline={"ids": 2})
+        explain(model, x, "integrated_gradients", baseline={"ids": 2})
 
 
 def test_integers_beside_are_held_and_a_warning_says_so(ids, rng):
     model, x = _mixed("int32"), _mixed_rows(ids, rng, "int32")
     with pytest.warns(UserWarning, match=r"no `Embedding` looks up are held fixed.*int32 of shape \(.*6\)"):
-        e = _explain(model, x, "deep_lift")
+        e = explain(model, x, "deep_lift")
     assert not e.values["mask"].any() and e.values["ids"].any()
 
 
@@ -161,7 +153,7 @@ def test_so_is_attention(method, ids):
     x = embedding()(tokens)
     x = layers.MultiHeadAttention(2, 3)(x, x, attention_mask=ops.cast(mask, "bool")[:, None])
     model = Model([tokens, mask], models.dense(3)(layers.GlobalAveragePooling1D()(x)))
-    values = _explain(model, [ids, (ids > 0).astype("int32")], method).values
+    values = explain(model, [ids, (ids > 0).astype("int32")], method).values
     assert values[0].shape == (4, LENGTH) and values[0].any() and not values[1].any()
 
 
@@ -176,7 +168,7 @@ def test_layers_and_models_of_the_users_own(ids):
 
     model = Net()
     model(ids)
-    e = _explain(model, ids, "deep_lift")
+    e = explain(model, ids, "deep_lift")
     np.testing.assert_allclose(e.residual, np.zeros(4), atol=1e-6)
     # Positions are looked up too, but of no id: they are part of the model.
     places = np.tanh(model.look_up.positions.get_weights()[0])
@@ -194,7 +186,7 @@ def test_a_column_of_ids(shape, rng):
     kernel, table = model.layers[-1].kernel.numpy()[:, 0], model.get_weights()[0]
     expected = (table[x[0]] @ kernel[:4]).reshape(x[0].shape)
     for method in ("deep_lift", "exact_shap", "integrated_gradients"):
-        values = _explain(model, x, method).values
+        values = explain(model, x, method).values
         np.testing.assert_allclose(values[0], expected, rtol=1e-4, atol=1e-6, err_msg=method)
         np.testing.assert_allclose(values[1], x[1] * kernel[4:], rtol=1e-4, atol=1e-6, err_msg=method)
 
@@ -203,11 +195,11 @@ def test_ids_that_are_taken_apart_are_an_error(rng):
     ids = Input((3,), dtype="int32")
     model = Model(ids, layers.Dense(1)(embedding()(ids[:, 0])))
     with pytest.raises(ValueError, match=r"taken apart before .* looks them.*inputs of their own"):
-        _explain(model, rng.integers(0, 5, size=(2, 3)), "deep_lift")
+        explain(model, rng.integers(0, 5, size=(2, 3)), "deep_lift")
 
 
 def test_integers_that_nothing_looks_up_are_an_error(rng):
     x = Input((3,), dtype="int32")
     model = Model(x, layers.Dense(1)(ops.cast(x, "float32")))
     with pytest.raises(TypeError, match=r"Only floating inputs can be explained.*astype\('float32'\)"):
-        _explain(model, rng.integers(0, 5, size=(2, 3)), "integrated_gradients")
+        explain(model, rng.integers(0, 5, size=(2, 3)), "integrated_gradients")

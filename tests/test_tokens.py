@@ -7,21 +7,15 @@ import tensorflow as tf
 from keras import Input, Model, layers
 
 import tf_xai as xai
-from tests.token_models import LENGTH, VOCABULARY, build, embedding
+from tests.token_models import LENGTH, VOCABULARY, build, draw_ids, embedding, explain
 from tf_xai import attributions
-from tf_xai.core.places import length
+from tf_xai.core.trees import length
 
 
 @pytest.fixture
 def ids(rng):
     """Four rows of ids, of which two end in padding."""
-    ids = rng.integers(1, VOCABULARY, size=(4, LENGTH))
-    ids[1, 4:], ids[3, 2:] = 0, 0
-    return ids
-
-
-def _explain(model, x, method, **options):
-    return xai.explain(model, x, method=method, verbose=0, **options)
+    return draw_ids(rng)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +27,7 @@ def _explain(model, x, method, **options):
     ],
 )
 def test_values_are_one_number_per_token_and_add_up(kind, method, options, ids):
-    e = _explain(build(kind), ids, method, space="logit", **options)
+    e = explain(build(kind), ids, method, space="logit", **options)
     assert e.values.shape == ids.shape and e.values.dtype == "float32"
     assert np.abs(e.score - e.baseline_score).min() > 1e-3
     np.testing.assert_array_less(np.abs(e.residual), 1e-4 * np.abs(e.score).max())
@@ -43,7 +37,7 @@ def test_values_are_one_number_per_token_and_add_up(kind, method, options, ids):
 def test_values_against_a_background_of_ids_add_up(kind, method, ids, rng):
     """Padding is that of the explained row, also where references are scored."""
     background = rng.integers(0, VOCABULARY, size=(5, LENGTH))
-    e = _explain(build(kind), ids, method, background=background, space="logit")
+    e = explain(build(kind), ids, method, background=background, space="logit")
     np.testing.assert_allclose(e.residual, np.zeros(4), atol=2e-5)
     assert np.abs(e.score - e.baseline_score).max() > 1e-2
 
@@ -69,8 +63,8 @@ def test_is_what_the_model_behind_the_embedding_gives(method, ids):
     pool = length if method in ("gradient", "guided_backprop", "deconvnet") else pool
     by_hand = options | ({"regions": "tokens"} if xai.Explainer(method).has("regions") else {})
     vectors = model.layers[1](ids).numpy()
-    expected = pool(_explain(cut, vectors, method, **by_hand).values, axis=-1)
-    values = _explain(model, ids, method, **options).values
+    expected = pool(explain(cut, vectors, method, **by_hand).values, axis=-1)
+    values = explain(model, ids, method, **options).values
     np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-6)
     assert np.abs(values).max() > 1e-3
 
@@ -104,22 +98,22 @@ def test_tokens_are_players_however_many_there_are(rng):
     ids = Input((20,), dtype="int32")
     model = Model(ids, layers.Dense(1, use_bias=False)(layers.Flatten()(embedding()(ids))))
     x = rng.integers(0, VOCABULARY, size=(2, 20))
-    exact = _explain(model, x, "gradient_input").values
-    np.testing.assert_allclose(_explain(model, x, "kernel_shap", samples=100).values, exact, rtol=1e-3, atol=1e-5)
+    exact = explain(model, x, "gradient_input").values
+    np.testing.assert_allclose(explain(model, x, "kernel_shap", samples=100).values, exact, rtol=1e-3, atol=1e-5)
 
 
 def test_regions_are_those_of_the_ids(ids):
     """Labels of words, one per token; or groups of positions, or labels of every row's own."""
     model = build("dense")
     words = np.array([0, 0, 1, 2, 2, 2])
-    values = lambda regions, **options: _explain(model, ids, "exact_shap", regions=regions, **options).values
+    values = lambda regions, **options: explain(model, ids, "exact_shap", regions=regions, **options).values
     labels = values(words)
     assert np.all(np.ptp(labels[:, 3:], axis=1) < 1e-7), "equal parts of the word's value"
     np.testing.assert_allclose(values([[0, 1], [2], [3, 4, 5]]), labels, rtol=1e-5, atol=1e-7)
     own = np.stack([words, words, words, words[::-1]])
     each = values(own, batch_size=3)
     np.testing.assert_allclose(each[:3], labels[:3], rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(each[3:], _explain(model, ids[3:], "exact_shap", regions=words[::-1]).values, atol=1e-6)
+    np.testing.assert_allclose(each[3:], explain(model, ids[3:], "exact_shap", regions=words[::-1]).values, atol=1e-6)
     for name in ("tokens", "columns", "features", "cells"):
         np.testing.assert_allclose(values(name), values(None), rtol=1e-5, atol=1e-7)
 
@@ -128,16 +122,16 @@ def test_regions_are_those_of_the_ids(ids):
 def test_methods_that_multiply_the_input_name_another_that_works(method, ids):
     model = build()
     with pytest.raises(TypeError, match=r"token ids can not be multiplied.*Use '\w+' or '\w+'") as error:
-        _explain(model, ids, method)
+        explain(model, ids, method)
     for other in str(error.value).split("Use ")[1].split("'")[1::2]:
-        assert _explain(model, ids, other).values.shape == ids.shape
+        assert explain(model, ids, other).values.shape == ids.shape
 
 
 def test_the_model_is_left_as_it_was(ids):
     model = build("transformer")
     before, known = model.get_weights(), [sorted(vars(layer)) for layer in model._flatten_layers(include_self=False)]
     outputs = model(ids)
-    _explain(model, ids, "exact_shap")
+    explain(model, ids, "exact_shap")
     assert [sorted(vars(layer)) for layer in model._flatten_layers(include_self=False)] == known
     np.testing.assert_array_equal(model(ids), outputs)
     for old, new in zip(before, model.get_weights(), strict=True):
@@ -152,9 +146,9 @@ def test_mixed_precision(ids):
         keras.config.set_dtype_policy("float32")
     whole = build()
     whole.set_weights(model.get_weights())
-    values = _explain(model, ids, "integrated_gradients").values
+    values = explain(model, ids, "integrated_gradients").values
     assert values.dtype == "float32"
-    np.testing.assert_allclose(values, _explain(whole, ids, "integrated_gradients").values, atol=5e-3)
+    np.testing.assert_allclose(values, explain(whole, ids, "integrated_gradients").values, atol=5e-3)
 
 
 def test_training_on_tokens_with_padding_has_finite_slopes(ids):

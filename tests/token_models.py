@@ -3,6 +3,7 @@
 import keras
 from keras import Input, Model, layers, ops
 
+import tf_xai as xai
 from tests import models
 
 VOCABULARY, LENGTH = 9, 6
@@ -42,3 +43,15 @@ def build(kind="conv", dtype="int32"):
     look_up, body = BODIES[kind]
     ids = Input((LENGTH,), dtype=dtype)
     return Model(ids, models.dense(3, "softmax")(body(look_up()(ids))))
+
+
+def draw_ids(rng):
+    """Four rows of ids, of which two end in padding."""
+    ids = rng.integers(1, VOCABULARY, size=(4, LENGTH))
+    ids[1, 4:], ids[3, 2:] = 0, 0
+    return ids
+
+
+def explain(model, x, method, **options):
+    """An explanation, without a progress bar."""
+    return xai.explain(model, x, method=method, verbose=0, **options)

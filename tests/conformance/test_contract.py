@@ -11,7 +11,7 @@ import tf_xai as xai
 from tests import models
 
 
-def close(tree, other, rtol=1e-5, atol=1e-6):
+def assert_close(tree, other, rtol=1e-5, atol=1e-6):
     """Asserts that two trees hold the same numbers."""
     keras.tree.map_structure(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=atol), tree, other)
 
@@ -44,7 +44,7 @@ def test_values_have_the_structure_and_shapes_of_the_inputs(explainer, axioms, m
 def test_inputs_may_have_any_float_dtype(explainer, model, inputs, dtype):
     rounded = inputs.numpy().astype(dtype)
     values = lambda x: xai.explain(model, x, method=explainer(), verbose=0).values
-    close(values(rounded), values(rounded.astype("float32")), rtol=1e-4, atol=1e-6)
+    assert_close(values(rounded), values(rounded.astype("float32")), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("policy", ["float64", "mixed_float16"])
@@ -58,14 +58,14 @@ def test_values_are_float32_whatever_the_policy(explainer, make_model, model, in
     x = tf.cast(inputs, other.inputs[0].dtype)
     values = explainer().bind(other).attribute(x, target)
     assert all(leaf.dtype == tf.float32 for leaf in keras.tree.flatten(values))
-    close(values, explainer().bind(model).attribute(inputs, target), rtol=0.1, atol=0.01)
+    assert_close(values, explainer().bind(model).attribute(inputs, target), rtol=0.1, atol=0.01)
 
 
 def test_values_do_not_depend_on_the_chunk(method, explainer, model, inputs, target):
     needs(method, "chunk")
     whole, one, three = (explainer(chunk=n).bind(model).attribute(inputs, target) for n in (None, 1, 3))
-    close(one, whole)
-    close(three, whole)
+    assert_close(one, whole)
+    assert_close(three, whole)
 
 
 def test_a_row_does_not_depend_on_its_batch(explainer, axioms, model, inputs, target):
@@ -76,14 +76,14 @@ def test_a_row_does_not_depend_on_its_batch(explainer, axioms, model, inputs, ta
     for row in range(len(target)):
         part = slice(row, row + 1)
         alone = bound.attribute(inputs[part], target[part])
-        close(alone, keras.tree.map_structure(lambda leaf: leaf[part], together))  # noqa: B023
+        assert_close(alone, keras.tree.map_structure(lambda leaf: leaf[part], together))  # noqa: B023
 
 
 def test_the_target_chooses_what_is_explained(explainer, axioms, model, inputs, target):
     bound = explainer().bind(model)
     predicted = tf.argmax(model(inputs), axis=1, output_type=tf.int32)
-    close(bound.attribute(inputs, None), bound.attribute(inputs, predicted))
-    close(bound.attribute(inputs, tf.one_hot(target, 3)), bound.attribute(inputs, target))
+    assert_close(bound.attribute(inputs, None), bound.attribute(inputs, predicted))
+    assert_close(bound.attribute(inputs, tf.one_hot(target, 3)), bound.attribute(inputs, target))
     other = bound.attribute(inputs, (target + 1) % 3)
     assert differ(bound.attribute(inputs, target), other) == axioms.targeted
 
@@ -91,23 +91,23 @@ def test_the_target_chooses_what_is_explained(explainer, axioms, model, inputs, 
 def test_eager_graph_and_xla_agree(explainer, axioms, model, inputs, target):
     bound = explainer().bind(model)
     eager = bound.attribute(inputs, target)
-    close(bound(inputs, target), eager)
+    assert_close(bound(inputs, target), eager)
     if axioms.xla:
         compiled = tf.function(bound.attribute, jit_compile=True, autograph=False)
-        close(compiled(inputs, target), eager)
+        assert_close(compiled(inputs, target), eager)
 
 
 def test_works_inside_a_function_of_unknown_batch_size(explainer, model, inputs, target):
     bound = explainer().bind(model)
     shapes = [tf.TensorSpec([None, *inputs.shape[1:]]), tf.TensorSpec([None], tf.int32)]
     inside = tf.function(lambda x, t: bound(x, t), input_signature=shapes, autograph=False)
-    close(inside(inputs, target), bound.attribute(inputs, target))
+    assert_close(inside(inputs, target), bound.attribute(inputs, target))
 
 
 def test_seeds(method, explainer, model, inputs, target):
     needs(method, "seed")
     values = lambda seed: explainer(seed=seed).bind(model)(inputs, target)
-    close(values(3), explainer(seed=3).bind(models.same(model))(inputs, target), rtol=0, atol=0)
+    assert_close(values(3), explainer(seed=3).bind(models.same(model))(inputs, target), rtol=0, atol=0)
     assert differ(values(3), values(4))
     assert differ(values(None), values(None))
 
@@ -115,7 +115,7 @@ def test_seeds(method, explainer, model, inputs, target):
 def test_a_seed_for_one_call_overrides_the_option(method, explainer, model, inputs, target):
     needs(method, "seed")
     changed = explainer(seed=3).bind(model)(inputs, target, seed=tf.constant(4))
-    close(changed, explainer(seed=4).bind(model)(inputs, target))
+    assert_close(changed, explainer(seed=4).bind(model)(inputs, target))
 
 
 def test_the_configuration_round_trips(explainer, model, inputs, target):
@@ -126,7 +126,7 @@ def test_the_configuration_round_trips(explainer, model, inputs, target):
     ]
     for other in again:
         assert repr(other) == repr(first)
-        close(other.bind(model).attribute(inputs, target), first.bind(model).attribute(inputs, target), 0, 0)
+        assert_close(other.bind(model).attribute(inputs, target), first.bind(model).attribute(inputs, target), 0, 0)
 
 
 def test_an_unknown_option_is_an_error(method):

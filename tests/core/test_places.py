@@ -71,15 +71,6 @@ def test_at_a_layer_that_is_called_twice_it_is_the_last_call(rng):
     np.testing.assert_allclose(place(zeros, tf.constant([0, 1])), model.layers[-1].bias.numpy(), rtol=1e-6)
 
 
-def test_length_and_its_slope_at_zero():
-    vectors = tf.constant([[3.0, 4.0], [0.0, 0.0]])
-    with tf.GradientTape() as tape:
-        tape.watch(vectors)
-        lengths = places.length(vectors, axis=-1)
-    np.testing.assert_allclose(lengths, [5.0, 0.0])
-    np.testing.assert_allclose(tape.gradient(lengths, vectors), [[0.6, 0.8], [0.0, 0.0]], rtol=1e-6)
-
-
 def test_layers_are_left_as_they_were_also_after_an_error():
     model = models.tokens()
     with pytest.raises(RuntimeError, match="on purpose"), places._calls(model.layers, None):

@@ -53,3 +53,12 @@ def test_sums_and_sizes(rng):
     assert trees.row_size(tree) == 5
     assert trees.batch_size(tree) == 2
     np.testing.assert_array_equal(trees.take(tree, [1, 1])["a"], tree["a"].numpy()[[1, 1]])
+
+
+def test_length_and_its_slope_at_zero():
+    vectors = tf.constant([[3.0, 4.0], [0.0, 0.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(vectors)
+        lengths = trees.length(vectors, axis=-1)
+    np.testing.assert_allclose(lengths, [5.0, 0.0])
+    np.testing.assert_allclose(tape.gradient(lengths, vectors), [[0.6, 0.8], [0.0, 0.0]], rtol=1e-6)

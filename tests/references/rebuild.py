@@ -50,7 +50,7 @@ class Reference:
         """The layer of a class with this number, in the order of the calls."""
         return [layer for layer in self.model.layers if isinstance(layer, kind)][number]
 
-    def agrees(self, values, name, tolerance=1e-5):
+    def assert_agrees(self, values, name, tolerance=1e-5):
         """Asserts that values are the stored ones, to a share of the largest of these."""
         expected = self[name]
         np.testing.assert_allclose(values, expected, rtol=0, atol=tolerance * np.abs(expected).max())

@@ -23,10 +23,10 @@ def options(name, stored):
 @pytest.mark.parametrize("net", RELEVANCE)
 def test_the_rebuilt_network_is_the_same(net):
     stored = reference(net)
-    stored.agrees(stored.model(stored.x), "output", 1e-6)
+    stored.assert_agrees(stored.model(stored.x), "output", 1e-6)
 
 
 @pytest.mark.parametrize(("net", "name"), [(net, name) for net, names in RELEVANCE.items() for name in names])
 def test_relevance(net, name):
     stored = reference(net)
-    stored.agrees(lrp(stored.score, stored.x, stored.target, **options(name, stored)), name)
+    stored.assert_agrees(lrp(stored.score, stored.x, stored.target, **options(name, stored)), name)

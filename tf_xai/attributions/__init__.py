@@ -27,7 +27,7 @@ from tf_xai.attributions.permutation_shap import permutation_shap
 from tf_xai.attributions.rise import rise
 from tf_xai.attributions.score_cam import score_cam
 from tf_xai.attributions.smooth_grad import smooth_grad
-from tf_xai.core.places import length
+from tf_xai.core.trees import length
 
 METHODS = {
     method.__name__: method

@@ -215,12 +215,6 @@ def _calls(layers, see):
         yield
 
 
-def length(vectors, axis):
-    """The Euclidean norm; its gradient is zero, not undefined, where the vector is."""
-    square = tf.reduce_sum(tf.square(vectors), axis)
-    return tf.where(square > 0, tf.sqrt(tf.where(square > 0, square, 1.0)), 0.0)
-
-
 def embedding_layers(model):
     """The layers that look up ids."""
     return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]

@@ -88,3 +88,9 @@ def sum_features(tree):
     """Sum over everything but the batch axis and over all leaves: `(batch,)`, float32."""
     flat = [tf.reshape(tf.cast(x, tf.float32), [tf.shape(x)[0], -1]) for x in leaves(tree)]
     return tf.add_n([tf.reduce_sum(x, axis=1) for x in flat])
+
+
+def length(vectors, axis):
+    """The Euclidean norm; its gradient is zero, not undefined, where the vector is."""
+    square = tf.reduce_sum(tf.square(vectors), axis)
+    return tf.where(square > 0, tf.sqrt(tf.where(square > 0, square, 1.0)), 0.0)
