@@ -53,13 +53,16 @@ def map_variants(fn, variant, count, inputs, target=None, chunk=None):
         return tf.tensor_scatter_nd_update(results, k[:, None], values)
 
     start = tf.zeros([count, trees.batch_size(inputs)])
-    return fold(append, start, count, inputs, chunk)
+    # While one chunk is evaluated, the next one is built: that keeps the cores busy, and two of them without
+    # gradients hold no more memory than one with.
+    return fold(append, start, count, inputs, chunk, at_once=2)
 
 
-def fold(step, state, count, inputs, chunk=None):
+def fold(step, state, count, inputs, chunk=None, at_once=1):
     """`step(indices, live, state) -> state` over all indices below `count`, chunk after chunk.
 
-    Indices that are not `live` repeat the last one, and are to count for nothing.
+    Indices that are not `live` repeat the last one, and are to count for nothing. So many chunks are `at_once` in
+    memory.
     """
     chunk = _chunk(chunk, count, inputs)
     if isinstance(chunk, int) and isinstance(count, int) and chunk >= count:
@@ -71,11 +74,8 @@ def fold(step, state, count, inputs, chunk=None):
         k = part * size + tf.range(size)
         return part + 1, step(tf.minimum(k, count - 1), k < count, state)
 
-    # One iteration at a time: parallel iterations would hold several chunks in memory.
-    _, state = tf.while_loop(
-        lambda part, _: part < parts, body, (tf.constant(0), state), parallel_iterations=1, maximum_iterations=parts
-    )
-    return state
+    more, start = lambda part, _: part < parts, (tf.constant(0), state)
+    return tf.while_loop(more, body, start, parallel_iterations=at_once, maximum_iterations=parts)[1]
 
 
 def _chunk(chunk, count, inputs):
