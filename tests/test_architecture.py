@@ -27,8 +27,9 @@ BELOW = {
 }
 BELOW["choosing"] = BELOW["explainer"] | {"explainer"}
 BELOW["explaining"] = BELOW["choosing"] | BELOW["explanation"] | {"choosing", "explanation"}
-BELOW["losses"] = BELOW["metrics"] = BELOW["choosing"]
-BELOW["tradeoff"] = BELOW["losses"] | {"losses", "metrics"}
+BELOW["metrics"] = BELOW["choosing"] | {"choosing"}
+BELOW["losses"] = BELOW["metrics"] | {"metrics"}
+BELOW["tradeoff"] = BELOW["losses"] | {"losses"}
 for _part in ("training", "callbacks", "inspection", "report"):
     BELOW[_part] = BELOW["tradeoff"] | BELOW["explaining"] | {"tradeoff", "explaining"}
 

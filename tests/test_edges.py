@@ -142,7 +142,7 @@ def test_automatic_weights_survive_another_compilation(x, tmp_path):
     assert history["xai_lime_fidelity_weight"][0] > 0
     model.save(tmp_path / "m.keras")
     loaded = keras.saving.load_model(tmp_path / "m.keras")
-    weights = {weight.name: float(weight) for weight in loaded.auto_weights.weights}
+    weights = {weight.name: float(weight) for weight in loaded.training_state.weights}
     assert weights["lime_fidelity"] == pytest.approx(history["xai_lime_fidelity_weight"][0])
 
 

@@ -16,7 +16,7 @@ def rows(loss, model, x, y=None, irrelevant=None, step=0):
     outputs = model(x)
     y = np.zeros(len(outputs), int) if y is None else y
     target = loss.target(score, score.select(y), outputs)
-    return loss.call(bound, Batch(x, target, irrelevant, tf.stack([0, step])))
+    return loss.call(bound, Batch(x, target, irrelevant, tf.stack([0, step]), outputs))
 
 
 def weight_gradients(model, penalty):

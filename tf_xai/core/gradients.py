@@ -78,6 +78,22 @@ class SharedPass:
         return fill(self._tape.gradient(total, self._watched), self.inputs)
 
 
+def gradients_of_each(losses, weights):
+    """The gradients of several losses of one forward pass.
+
+    Args:
+        losses: Function without arguments that returns whatever the caller wants back, and the losses last.
+        weights: Variables.
+
+    Returns: All but the losses, and for every loss a list of tensors, zeros where it does not depend on a weight.
+    """
+    with tf.GradientTape(persistent=True) as tape:
+        *rest, each = losses()
+        each = list(each)
+    slopes = [tape.gradient(loss, weights, unconnected_gradients="zero") for loss in each]
+    return rest, [[tf.convert_to_tensor(slope) for slope in gradient] for gradient in slopes]
+
+
 def floats(inputs):
     """The leaves that have a gradient; others are held fixed."""
     checks.some_floats(inputs)

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_xai.core import checks
+from tf_xai.core import checks, trees
+from tf_xai.explainer import Explainer
 
 
 class Batch(NamedTuple):
@@ -18,12 +19,28 @@ class Batch(NamedTuple):
         target: What the labels make of the score: `(batch,)` classes or `(batch, classes)` weights.
         irrelevant: Mask like `inputs`, 1 where the reason must not lie; None without evidence.
         seed: `(2,)` integers that change with every step.
+        outputs: What the model has put out for the task loss, all its outputs.
     """
 
     inputs: Any
     target: tf.Tensor
     irrelevant: Any
     seed: tf.Tensor
+    outputs: Any
+
+    @property
+    def relevant(self):
+        """Mask like `inputs`, 1 where the reason is to lie."""
+        return trees.map_leaves(lambda mask: 1 - tf.cast(mask, tf.float32), self.irrelevant)
+
+    def take(self, rows):
+        """The batch of these rows only."""
+        some = lambda tree: None if tree is None else trees.take(tree, rows)
+        return Batch(*map(some, (self.inputs, self.target, self.irrelevant)), self.seed, some(self.outputs))
+
+
+# The arguments of every explanation loss.
+COMMON = ("weight", "auto_share", "output", "every", "fraction", "name")
 
 
 class ExplanationLoss:
@@ -37,18 +54,23 @@ class ExplanationLoss:
             nothing beside the task loss.
         auto_share: That share. Near 1 is right for evidence, 0.01 to 0.1 for fidelity.
         output: Name or index of the output that is explained.
+        every: Training steps from one penalty to the next. It counts so many times, so that its mean weight stays.
+        fraction: Share of the batch whose rows are explained in a training step: other rows in every step.
         name: The logged line is `xai_<name>_loss`; by default the class name.
     """
 
     needs_evidence = False
 
-    def __init__(self, weight=1.0, auto_share=1.0, output=None, name=None):
+    def __init__(self, weight=1.0, auto_share=1.0, output=None, every=1, fraction=1.0, name=None):
         if weight != "auto" and not (isinstance(weight, numbers.Real) and weight >= 0):
             raise ValueError(f"`weight` must be a number of at least 0, or 'auto'. Received: weight={weight!r}.")
         if not auto_share > 0:
             raise ValueError(f"`auto_share` must be larger than 0. Received: auto_share={auto_share!r}.")
+        checks.positive("every", every)
+        if not 0 < fraction <= 1:
+            raise ValueError(f"`fraction` must be above 0 and at most 1. Received: fraction={fraction!r}.")
         self.weight = weight if weight == "auto" else float(weight)
-        self.auto_share, self.output = auto_share, output
+        self.auto_share, self.output, self.every, self.fraction = auto_share, output, every, fraction
         words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(self).__name__)
         self.name = name or words.lower()
 
@@ -60,11 +82,6 @@ class ExplanationLoss:
         """The penalty of every row, `(batch,)`, with what `bind` returned."""
         raise NotImplementedError(f"{type(self).__name__} must define `call`.")
 
-    def attributions(self, explain, batch):
-        """The attributions of a batch, with fresh noise at every step where the method draws any."""
-        fresh = {"seed": batch.seed} if self.explainer.has("seed") else {}
-        return explain(batch.inputs, batch.target, **fresh)
-
     def score(self, bound):
         """The score that `bind` works on."""
         return getattr(bound, "score", bound)
@@ -74,7 +91,7 @@ class ExplanationLoss:
         return score.from_labels(labels, outputs)
 
     def get_config(self):
-        return {"weight": self.weight, "auto_share": self.auto_share, "output": self.output, "name": self.name}
+        return {name: getattr(self, name) for name in COMMON}
 
     @classmethod
     def from_config(cls, config):
@@ -86,12 +103,47 @@ class ExplanationLoss:
         return f"{type(self).__name__}({', '.join(words)})"
 
 
+class AttributionLoss(ExplanationLoss):
+    """A penalty on the attributions of an explainer.
+
+    Args:
+        explainer: Name of a method, or an `Explainer`.
+        **common: See `ExplanationLoss`.
+    """
+
+    def __init__(self, explainer, **common):
+        super().__init__(**common)
+        self.explainer = explainer if isinstance(explainer, Explainer) else Explainer(explainer)
+
+    def bind(self, model):
+        return self.explaining().bind(model)
+
+    def explaining(self, **options):
+        """The explainer as a training step uses it, of the output that the loss is about, with further options."""
+        output = {} if self.output is None else {"output": self.output}
+        return self.explainer.replace(**output, **options).in_training()
+
+    def attributions(self, explain, batch):
+        """The attributions of a batch, with fresh noise at every step where the method draws any."""
+        fresh = {"seed": batch.seed} if self.explainer.has("seed") else {}
+        return explain(batch.inputs, batch.target, **fresh)
+
+    def get_config(self):
+        return {"explainer": keras.saving.serialize_keras_object(self.explainer), **super().get_config()}
+
+
 def get(loss):
     """An `ExplanationLoss`, or a TypeError that says what else was passed."""
     if isinstance(loss, ExplanationLoss):
         return loss
-    hint = checks.nearest(loss, [c.__name__ for c in ExplanationLoss.__subclasses__()]) if isinstance(loss, str) else ""
+    hint = checks.nearest(loss, [c.__name__ for c in _concrete(ExplanationLoss)]) if isinstance(loss, str) else ""
     raise TypeError(
         f"`explanation_loss` takes `ExplanationLoss` objects, such as `RightReasons(weight=10.0)`. Received: {loss!r}."
         + hint
     )
+
+
+def _concrete(cls):
+    """The classes below one that have none below themselves."""
+    below = cls.__subclasses__()
+    return [each for part in below for each in _concrete(part)] if below else [cls]

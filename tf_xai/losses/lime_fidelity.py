@@ -33,23 +33,13 @@ class LIMEFidelity(ExplanationLoss):
         scale: Standard deviation of the neighbourhood, in units of the inputs (0.5 for standardised columns).
         normalize: Whether to divide by the variance of `f` on the neighbourhood, so that flattening `f` earns nothing.
             Without it the penalty is in squared units of the score.
-        weight, auto_share, output, name: See `ExplanationLoss`.
+        **common: See `ExplanationLoss`; `auto_share` is 0.05 by default.
 
     Reference: Plumb et al., 2020 (ExpO fidelity), https://arxiv.org/abs/1902.06787
     """
 
-    def __init__(
-        self,
-        variant="linear",
-        samples=None,
-        scale=0.5,
-        normalize=True,
-        weight=1.0,
-        auto_share=0.05,
-        output=None,
-        name=None,
-    ):
-        super().__init__(weight, auto_share, output, name)
+    def __init__(self, variant="linear", samples=None, scale=0.5, normalize=True, **common):
+        super().__init__(**{"auto_share": 0.05, **common})
         checks.choose("variant", variant, dict.fromkeys(VARIANTS, variant))
         if samples is not None:
             checks.positive("samples", samples)

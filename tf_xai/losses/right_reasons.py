@@ -4,12 +4,11 @@ import keras
 import tensorflow as tf
 
 from tf_xai.core import trees
-from tf_xai.explainer import Explainer
-from tf_xai.losses.base import ExplanationLoss
+from tf_xai.losses.base import AttributionLoss
 
 
 @keras.saving.register_keras_serializable("tf_xai")
-class RightReasons(ExplanationLoss):
+class RightReasons(AttributionLoss):
     """Penalises attributions inside the irrelevant part of the inputs.
 
         penalty_n = sum_d (A_nd * a_nd)^2,    a = d sum_k log p_k / d x  by default
@@ -23,26 +22,24 @@ class RightReasons(ExplanationLoss):
 
     Args:
         explainer: Name of a method, or an `Explainer`.
-        weight, auto_share, output, name: See `ExplanationLoss`.
+        **common: See `ExplanationLoss`.
 
     Reference: Ross, Hughes, Doshi-Velez, 2017, https://arxiv.org/abs/1703.03717
     """
 
     needs_evidence = True
 
-    def __init__(self, explainer="gradient", weight=1.0, auto_share=1.0, output=None, name=None):
-        super().__init__(weight, auto_share, output, name)
-        self.explainer = explainer if isinstance(explainer, Explainer) else Explainer(explainer)
+    def __init__(self, explainer="gradient", **common):
+        super().__init__(explainer, **common)
 
     @property
     def _of_the_paper(self):
         return self.explainer.method == "gradient" and not self.explainer.options and self.explainer.space == "output"
 
     def bind(self, model):
-        explainer = self.explainer if self.output is None else self.explainer.replace(output=self.output)
-        bound = explainer.in_training().bind(model)
+        bound = super().bind(model)
         if self._of_the_paper and bound.score.is_classifier:
-            return explainer.replace(space="all_log_probabilities").bind(model)
+            return self.explaining(space="all_log_probabilities").bind(model)
         return bound
 
     def target(self, score, labels, outputs):
@@ -53,7 +50,3 @@ class RightReasons(ExplanationLoss):
     def call(self, explain, batch):
         wrong = trees.multiply(batch.irrelevant, self.attributions(explain, batch))
         return trees.sum_features(trees.square(wrong))
-
-    def get_config(self):
-        explainer = keras.saving.serialize_keras_object(self.explainer)
-        return {"explainer": explainer, **super().get_config()}

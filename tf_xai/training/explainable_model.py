@@ -4,11 +4,12 @@ import keras
 import tensorflow as tf
 
 from tf_xai.core import checks, data
-from tf_xai.core.gradients import SharedPass
+from tf_xai.core.gradients import SharedPass, gradients_of_each
 from tf_xai.losses import base as losses_base
 from tf_xai.losses.base import Batch
+from tf_xai.tradeoff import base as tradeoff_base
 from tf_xai.training.evidence import split_evidence
-from tf_xai.training.term import AutoWeights, Term, same_in_training
+from tf_xai.training.term import State, Term, of_all_replicas, same_in_training
 
 
 @keras.saving.register_keras_serializable("tf_xai")
@@ -32,10 +33,11 @@ class ExplainableModel(keras.Model):
         # No casts here: the base makes its own, and masks and gradients keep their precision.
         super().__init__(**{"dtype": base.dtype_policy, "autocast": False, **kwargs})
         self.base, self.built, self.penalize_validation = base, base.built, False
-        self.auto_weights = AutoWeights(name="auto_weights")
+        self.training_state = State(name="training_state")
         if hasattr(base, "output_names"):
             self.output_names = base.output_names
         self._terms, self._silent, self._trains = (), (), False
+        self._tradeoff, self._remembered, self._parts = tradeoff_base.Fixed(), {}, []
         self._shares, self._in_step, self._shared = False, False, None
 
     @property
@@ -46,11 +48,21 @@ class ExplainableModel(keras.Model):
     def build(self, input_shape=None):
         """The base builds itself, when it is made or first called."""
 
-    def compile(self, optimizer="rmsprop", loss=None, *, explanation_loss=None, penalize_validation=False, **kwargs):
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        *,
+        explanation_loss=None,
+        tradeoff=None,
+        penalize_validation=False,
+        **kwargs,
+    ):
         """Keras's `compile`, with explanation losses.
 
         Args:
             explanation_loss: One `ExplanationLoss` or a list of them.
+            tradeoff: How task and explanations are weighed, an object of `tf_xai.tradeoff`. None is `Fixed()`.
             penalize_validation: Whether `val_loss` contains the penalties; their own lines are logged either way.
             optimizer, loss, **kwargs: See `keras.Model.compile`.
         """
@@ -62,8 +74,11 @@ class ExplainableModel(keras.Model):
         if len(set(names)) < len(names):
             raise ValueError(f"Explanation losses need different names. Received: {names}. Pass `name=`.")
         self.penalize_validation = penalize_validation
-        self._terms = tuple(Term(entry, self, self.auto_weights) for entry in losses)
-        self._shares = any(term.explains_by_gradient for term in self._terms)
+        self._terms = tuple(Term(entry, self, self.training_state) for entry in losses)
+        self._shares = any(term.shares for term in self._terms)
+        self._tradeoff = tradeoff_base.get(tradeoff_base.Fixed() if tradeoff is None else tradeoff)
+        numbers = self._tradeoff.start.items()
+        self._remembered = {name: self.training_state.variable(f"tradeoff_{name}", start) for name, start in numbers}
 
     def call(self, inputs, training=None):
         inputs, _ = split_evidence(inputs)
@@ -76,45 +91,81 @@ class ExplainableModel(keras.Model):
     def train_step(self, data):
         self._in_step = True
         try:
-            return super().train_step(data)
+            return self._merging_step(data) if self._tradeoff.merges else super().train_step(data)
         finally:
-            self._in_step, self._shared = False, None
+            self._in_step, self._shared, self._parts = False, None, []
+
+    def _merging_step(self, data):
+        """Keras's training step, with a gradient for every loss and one that the trade-off makes of them."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+
+        def losses():
+            outputs = self(x, training=True)
+            return outputs, self.compute_loss(x, y, outputs, sample_weight), map(self.optimizer.scale_loss, self._parts)
+
+        (outputs, total), gradients = gradients_of_each(losses, self.trainable_weights)
+        # Conflicts are those of the whole batch. The optimizer adds the gradients of all replicas once more.
+        gradients = tf.distribute.get_replica_context().all_reduce("sum", gradients)
+        merged = [gradient / replicas for gradient in self._tradeoff.merge(gradients)]
+        self._loss_tracker.update_state(total * replicas, sample_weight=tf.shape(keras.tree.flatten(x)[0])[0])
+        self.optimizer.apply_gradients(zip(merged, self.trainable_weights, strict=True))
+        return self.compute_metrics(x, y, outputs, sample_weight=sample_weight)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The task loss plus every penalty times its weight."""
+        """The task loss plus every penalty times its weight, as the trade-off has it."""
         inputs, irrelevant = split_evidence(x)
         # The task loss first: a later call of the base would clear the losses that its layers have added.
-        total = task = super().compute_loss(inputs, y, y_pred, sample_weight, training)
+        task = super().compute_loss(inputs, y, y_pred, sample_weight, training)
         self._trains = training
         shared = self._shared if self._shared is not None and self._shared.outputs is y_pred else None
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         inputs = data.to_tensors(self.base, inputs) if self._terms else inputs
         self._silent = tuple(term.line for term in self._terms if term.lacks(irrelevant, training))
+        step, penalties = self._step if training else None, []
         for term in self._terms:
             if term.line in self._silent:
                 continue
             target = term.loss.target(term.score, term.score.select(y), y_pred)
-            batch = Batch(inputs, target, irrelevant, self._seed(training))
+            batch = Batch(inputs, target, irrelevant, self._seed(step), y_pred)
             # Keras has divided the task loss by the replicas, whose gradients are added.
-            penalty = term.penalty(batch, shared if training else None, sample_weight) / replicas
-            if training or self.penalize_validation:
-                total = total + term.weigh(penalty, task, training)
+            penalty = term.penalty(batch, shared if training else None, sample_weight, step) / replicas
+            penalties.append(term.weigh(penalty, task, training))
+        if not penalties or not (training or self.penalize_validation):
+            return task
+        return self._weigh(task, penalties, training)
+
+    def _weigh(self, task, penalties, training):
+        """The loss that is minimised."""
+        self._parts, penalty = [task, *penalties], tf.add_n(penalties)
+        total = task + self._tradeoff.factor(self._remembered, self._step) * penalty
+        if training:
+            self._tradeoff.update(self._remembered, *of_all_replicas(task, penalty))
         return total
 
-    def _seed(self, training):
+    @property
+    def _step(self):
+        """The number of the training step."""
+        steps = 0 if self.optimizer is None else tf.convert_to_tensor(self.optimizer.iterations)
+        return tf.cast(steps, tf.int32)
+
+    def _seed(self, step):
         """Noise is new at every step, and the same for all validation batches."""
-        steps = self.optimizer.iterations if training and self.optimizer is not None else -1
-        return tf.stack([0, tf.cast(tf.convert_to_tensor(steps), tf.int32)])
+        return tf.stack([0, -1 if step is None else step])
 
     @property
     def metrics(self):
         return super().metrics + [term.metric for term in self._terms]
 
     def get_metrics_result(self):
-        """Without the lines of losses that had no evidence to work on; in training with the automatic weights."""
+        """Without the lines of losses that had no evidence to work on; in training with the weights that vary."""
         lines = {name: value for name, value in super().get_metrics_result().items() if name not in self._silent}
+        if not self._trains:
+            return lines
         weights = {term.weight_line: term.auto_weight for term in self._terms if term.auto_weight is not None}
-        return {**lines, **weights} if self._trains else lines
+        if self._tradeoff.varies:
+            weights["xai_tradeoff_factor"] = self._tradeoff.factor(self._remembered, self._step)
+        return {**lines, **weights}
 
     def export(self, *args, **kwargs):
         """Exports the base."""
@@ -122,7 +173,8 @@ class ExplainableModel(keras.Model):
 
     def get_compile_config(self):
         terms = [keras.saving.serialize_keras_object(term.loss) for term in self._terms]
-        own = {"explanation_loss": terms, "penalize_validation": self.penalize_validation}
+        tradeoff = keras.saving.serialize_keras_object(self._tradeoff)
+        own = {"explanation_loss": terms, "tradeoff": tradeoff, "penalize_validation": self.penalize_validation}
         return {**super().get_compile_config(), **own} if self.compiled else {}
 
     def compile_from_config(self, config):

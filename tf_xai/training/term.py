@@ -5,18 +5,21 @@ import inspect
 import keras
 import tensorflow as tf
 
-from tf_xai.core import checks
+from tf_xai.core import checks, trees
+
+# An automatic weight that is not set yet.
+UNSET = -1.0
 
 
 class Term:
     """An explanation loss bound to a model, with its line in the logs and its weight."""
 
-    def __init__(self, loss, model, auto_weights):
+    def __init__(self, loss, model, state):
         self.loss, self.line, self.weight_line = loss, f"xai_{loss.name}_loss", f"xai_{loss.name}_weight"
         self._explain = loss.bind(model)
         self.score = loss.score(self._explain)
         self.metric = keras.metrics.Mean(name=self.line)
-        self._auto = auto_weights.get(loss.name) if loss.weight == "auto" else None
+        self._auto = state.variable(loss.name, UNSET) if loss.weight == "auto" else None
 
     @property
     def auto_weight(self):
@@ -24,8 +27,10 @@ class Term:
         return None if self._auto is None else tf.maximum(tf.convert_to_tensor(self._auto), 0.0)
 
     @property
-    def explains_by_gradient(self):
-        return getattr(self._explain, "method", None) == "gradient" and self._explain.at_inputs
+    def shares(self):
+        """Whether the gradients of the task's own forward pass serve, so that none is made for the loss."""
+        by_gradient = getattr(self._explain, "method", None) == "gradient" and self._explain.at_inputs
+        return by_gradient and self.loss.every == self.loss.fraction == 1
 
     def lacks(self, evidence, training):
         """Whether there is no evidence for a loss that needs some: an error in training, silence in validation."""
@@ -37,31 +42,46 @@ class Term:
             )
         return True
 
-    def penalty(self, batch, shared, sample_weight):
-        """The mean penalty of a batch, each row times its sample weight; the log has it without the weights."""
-        with checks.context(f"While computing {self.loss!r} of inputs of shape {checks.shapes(batch.inputs)}."):
-            rows = tf.cast(self.loss.call(self._explainer(shared), batch), tf.float32)
-        self.metric.update_state(rows)
-        if sample_weight is not None:
-            rows *= tf.reshape(tf.cast(self.score.select(sample_weight), tf.float32), tf.shape(rows))
-        # A replica may have no rows at all: its mean is zero, as that of Keras's losses.
-        return tf.math.divide_no_nan(tf.reduce_sum(rows), tf.cast(tf.size(rows), tf.float32))
+    def penalty(self, batch, shared, sample_weight, step):
+        """The mean penalty of a batch, each row times its sample weight; the log has it without the weights.
 
-    def _explainer(self, shared):
-        """The bound explainer, or the gradient of the forward pass that the task loss has made already."""
-        if shared is None or not self.explains_by_gradient:
-            return self._explain
-        return lambda inputs, target: shared.gradients(self.score, target)
+        Args:
+            step: The number of the training step, which decides whether and on which rows; None in validation.
+        """
+        if sample_weight is not None:
+            sample_weight = tf.reshape(tf.cast(self.score.select(sample_weight), tf.float32), [-1])
+        if step is not None and self.loss.fraction < 1:
+            some = _turn(trees.batch_size(batch.inputs), self.loss.fraction, step)
+            batch = batch.take(some)
+            sample_weight = None if sample_weight is None else tf.gather(sample_weight, some)
+        rows = lambda: self._rows(batch, shared)
+        if step is None or self.loss.every == 1:
+            due, values = True, rows()
+        else:
+            due = step % self.loss.every == 0
+            values = tf.cond(due, rows, lambda: tf.zeros([trees.batch_size(batch.inputs)]))
+        self.metric.update_state(values, tf.fill(tf.shape(values), tf.cast(due, tf.float32)))
+        weighted = values if sample_weight is None else values * sample_weight
+        # A replica may have no rows at all: its mean is zero, as that of Keras's losses.
+        return tf.math.divide_no_nan(tf.reduce_sum(weighted), tf.cast(tf.size(values), tf.float32))
+
+    def _rows(self, batch, shared):
+        """The penalty of every row, `(batch,)`, with the gradients of a shared forward pass where there is one."""
+        explain = self._explain
+        if shared is not None and self.shares:
+            explain = lambda inputs, target: shared.gradients(self.score, target)
+        with checks.context(f"While computing {self.loss!r} of inputs of shape {checks.shapes(batch.inputs)}."):
+            return tf.cast(self.loss.call(explain, batch), tf.float32)
 
     def weigh(self, penalty, task, training):
         """The penalty times its weight; an automatic weight is set by the first training step with a penalty."""
+        if training:
+            penalty = self.loss.every * penalty
         if self._auto is None:
             return self.loss.weight * penalty
         weight = tf.convert_to_tensor(self._auto)
         if training:
-            # All replicas see the same two numbers, those of the whole batch, and agree on the weight.
-            both = tf.stop_gradient(tf.stack([tf.cast(task, tf.float32), penalty]))
-            task, penalty_of_all = tf.unstack(tf.distribute.get_replica_context().all_reduce("sum", both))
+            task, penalty_of_all = of_all_replicas(task, penalty)
             share = self.loss.auto_share * task / penalty_of_all
             # A penalty of next to nothing says nothing about the weight: it waits for one that does.
             sensible = tf.math.is_finite(share) & (penalty_of_all > 1e-6 * task)
@@ -70,26 +90,38 @@ class Term:
         return tf.maximum(weight, 0.0) * penalty
 
 
-class AutoWeights(keras.layers.Layer):
-    """Holds the weights that the first step has set, so that they are saved with the model. -1 is not set yet."""
+def of_all_replicas(*numbers):
+    """These numbers for the whole batch, without gradient: all replicas see the same ones, and decide alike."""
+    own = tf.stop_gradient(tf.stack([tf.cast(number, tf.float32) for number in numbers]))
+    return tf.unstack(tf.distribute.get_replica_context().all_reduce("sum", own))
+
+
+def _turn(count, fraction, step):
+    """The rows whose turn it is at a step: the next ones of the batch, so that in time all places have theirs."""
+    many = tf.cast(tf.math.ceil(fraction * tf.cast(count, tf.float32)), tf.int32)
+    return (step * many + tf.range(many)) % tf.maximum(count, 1)
+
+
+class State(keras.layers.Layer):
+    """Numbers that change from step to step, such as automatic weights, and are saved with the model."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.built = True
         self._by_name = {}
 
-    def get(self, name):
-        """The weight of this name, not set."""
+    def variable(self, name, start):
+        """The number of this name, at its start."""
         if name not in self._by_name:
             self._by_name[name] = self.add_weight(
                 name=name,
                 shape=(),
-                initializer=keras.initializers.Constant(-1.0),
+                initializer=keras.initializers.Constant(start),
                 trainable=False,
                 dtype="float32",
                 aggregation="mean",
             )
-        self._by_name[name].assign(-1.0)
+        self._by_name[name].assign(start)
         return self._by_name[name]
 
     def save_own_variables(self, store):
