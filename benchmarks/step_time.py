@@ -1,102 +1,173 @@
-"""A training step with `RightReasons`, against two hand-written steps and the plain one: small CNN, batch 64."""
+"""A training step with every loss, against a plain one and against the same penalty written by hand.
+
+`--form` runs the penalties on gradients in both second-order forms on four kinds of network instead.
+"""
 
 import argparse
 
+import by_hand
 import keras
 import numpy as np
 import tensorflow as tf
-from timing import interleave, ratio, table
+from timing import interleave, ratio
 
 import tf_xai as xai
 
-BATCH = 64
+layers, losses = keras.layers, xai.losses
 
 
-def network():
+def table():
+    """256 rows of 30 columns, an MLP."""
+    hidden = [layers.Dense(64, "gelu"), layers.Dense(64, "gelu")]
+    return keras.Sequential([keras.Input((30,)), *hidden, layers.Dense(10)]), (256, 30)
+
+
+def images():
+    """64 images of 28 x 28, a CNN."""
+    first, second = (layers.Conv2D(filters, 3, activation="relu") for filters in (32, 64))
+    head = [layers.Flatten(), layers.Dense(128, "relu"), layers.Dense(10)]
+    pool = layers.MaxPooling2D
+    return keras.Sequential([keras.Input((28, 28, 1)), first, pool(), second, pool(), *head]), (64, 28, 28, 1)
+
+
+def texts():
+    """32 texts of 64 tokens, one attention layer."""
+    tokens = keras.Input((64,), dtype="int32")
+    embedded = layers.Embedding(1000, 32)(tokens)
+    attended = layers.MultiHeadAttention(4, 8)(embedded, embedded)
+    return keras.Model(tokens, layers.Dense(10)(layers.GlobalAveragePooling1D()(embedded + attended))), (32, 64)
+
+
+def transformer():
+    """64 series of 32 steps and 32 channels, two transformer blocks."""
+    x = inputs = keras.Input((32, 32))
+    for _ in range(2):
+        x = layers.LayerNormalization()(x + layers.MultiHeadAttention(4, 8)(x, x))
+        x = layers.LayerNormalization()(x + layers.Dense(32)(layers.Dense(64, "gelu")(x)))
+    return keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling1D()(x))), (64, 32, 32)
+
+
+def mobile_net():
+    """16 images of 96 x 96, MobileNetV2."""
+    options = {"weights": None, "classes": 10, "classifier_activation": None}
+    return keras.applications.MobileNetV2(input_shape=(96, 96, 3), **options), (16, 96, 96, 3)
+
+
+def drawn(samples, **options):
+    return xai.Explainer("expected_gradients", samples=samples, **options)
+
+
+CASES = {
+    "RightReasons": (images, losses.RightReasons(), by_hand.right_reasons),
+    "LIMEFidelity": (table, losses.LIMEFidelity(), by_hand.lime_fidelity),
+    "LIMEStability": (table, losses.LIMEStability(), by_hand.lime_stability),
+    "SHAPTarget": (table, losses.SHAPTarget(np.ones(30), explainer=drawn(4)), by_hand.shap_target),
+    "SHAPFairness": (table, losses.SHAPFairness([0, 1, 2], explainer=drawn(4)), by_hand.shap_fairness),
+    "AttributionPrior": (images, losses.AttributionPrior("smooth", drawn(1)), by_hand.smooth_prior),
+    "EnergyGuidance": (images, losses.EnergyGuidance(), by_hand.energy_of_grad_cam),
+    "AttentionGuidance": (texts, losses.AttentionGuidance(), by_hand.attention_guidance),
+    "AttributionStability": (images, losses.AttributionStability(), by_hand.attribution_stability),
+    "SaliencyGuided": (images, losses.SaliencyGuided(), by_hand.saliency_guided),
+    "JacobianNorm": (images, losses.JacobianNorm(), by_hand.jacobian_norm),
+    "FidelityLoss": (images, losses.FidelityLoss("infidelity", samples=4), by_hand.infidelity),
+}
+
+# With less work: the penalty on a quarter of the batch at every fourth step.
+SPARE = {
+    "RightReasons": (images, losses.RightReasons(fraction=0.25, every=4)),
+    "LIMEFidelity": (table, losses.LIMEFidelity(fraction=0.25, every=4)),
+}
+
+
+def build(network):
     keras.utils.set_random_seed(0)
-    return keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            keras.layers.Conv2D(32, 3, activation="relu"),
-            keras.layers.MaxPooling2D(),
-            keras.layers.Conv2D(64, 3, activation="relu"),
-            keras.layers.MaxPooling2D(),
-            keras.layers.Flatten(),
-            keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dense(10),
-        ]
-    )
+    return network()
 
 
-def task_loss(y, logits):
+def batch(shape):
+    """Inputs, labels and masks; whole numbers below 1000 for token ids."""
+    generator = np.random.default_rng(0)
+    ids = len(shape) == 2 and shape[1] == 64
+    x = generator.integers(1, 1000, shape).astype("int32") if ids else generator.normal(size=shape).astype("float32")
+    mask = (generator.random(shape) > 0.5).astype("float32")
+    return tf.constant(x), tf.constant(generator.integers(0, 10, shape[0]), tf.int32), tf.constant(mask)
+
+
+def crossentropy(y, logits):
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits))
 
 
-def penalty(mask, logits, tape, x):
-    with tape:
-        total = tf.reduce_sum(tf.nn.log_softmax(logits))
-    return tf.reduce_mean(tf.reduce_sum(tf.square(mask * tape.gradient(total, x)), axis=[1, 2, 3]))
-
-
-def by_hand(compute, optimizer, weights):
-    """A compiled step around a loss."""
+def step_by_hand(network, penalty=None):
+    model, shape = build(network)
+    optimizer, weights = keras.optimizers.Adam(), model.trainable_variables
+    x, y, mask = batch(shape)
 
     @tf.function
-    def step(x, mask, y):
+    def step(x, y, mask):
         with tf.GradientTape() as tape:
-            loss = compute(x, mask, y)
+            loss = crossentropy(y, model(x, training=True))
+            if penalty is not None:
+                loss += penalty(model, x, y, mask)
         optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
         return loss
 
-    return step
+    return lambda: step(x, y, mask).numpy()
 
 
-def hand_written(shared):
-    """Nested tapes: the penalty's forward pass is that of the task loss, or one of its own."""
-    model, optimizer = network(), keras.optimizers.Adam()
-
-    def compute(x, mask, y):
-        with tf.GradientTape(persistent=True) as inner:
-            inner.watch(x)
-            logits = model(x, training=shared)
-        task = task_loss(y, model(x, training=True) if not shared else logits)
-        return task + 10.0 * penalty(mask, logits, inner, x)
-
-    return by_hand(compute, optimizer, model.trainable_variables)
+def step_of(network, loss, **options):
+    """A training step of tf_xai, without the logs that `fit` keeps."""
+    base, shape = build(network)
+    loss_of_task = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model = xai.compile(base, "adam", loss_of_task, explanation_loss=loss, **options)
+    x, y, mask = batch(shape)
+    x = xai.with_evidence(x, irrelevant=mask) if loss.needs_evidence else x
+    step = tf.function(model.train_step, jit_compile=options.get("jit_compile", False))
+    return lambda: step((x, y))["loss"].numpy()
 
 
-def plain():
-    model, optimizer = network(), keras.optimizers.Adam()
-    return by_hand(lambda x, mask, y: task_loss(y, model(x, training=True)), optimizer, model.trainable_variables)
+def compare(rounds, only):
+    print(f"{'loss':22} {'÷ plain':>8} {'by hand':>8} {'÷ by hand':>10} (aim: 1.10)")
+    for name, (network, loss, penalty) in CASES.items():
+        if only and name not in only:
+            continue
+        cases = {"plain": step_by_hand(network), "hand": step_by_hand(network, penalty), "ours": step_of(network, loss)}
+        seconds = interleave(cases, rounds, warmup=5)
+        over = [ratio(seconds, *pair) for pair in (("ours", "plain"), ("hand", "plain"), ("ours", "hand"))]
+        print(f"{name:22} {over[0]:8.2f} {over[1]:8.2f} {over[2]:10.3f}", flush=True)
+    print("\na quarter of the batch at every fourth step, mean over four steps ÷ plain (aim: 1.25)")
+    for name, (network, loss) in SPARE.items():
+        one, plain = step_of(network, loss), step_by_hand(network)
+        four = {
+            "plain": lambda plain=plain: [plain() for _ in range(4)],
+            "ours": lambda one=one: [one() for _ in range(4)],
+        }
+        print(f"{name:22} {ratio(interleave(four, rounds, warmup=5), 'ours', 'plain'):8.2f}", flush=True)
 
 
-def ours():
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model = xai.compile(network(), "adam", loss, explanation_loss=xai.losses.RightReasons(weight=10.0))
-    step = tf.function(model.train_step)
-    return lambda x, mask, y: step((xai.with_evidence(x, irrelevant=mask), y))["loss"]
+def compare_forms(rounds):
+    """Reverse over reverse against reverse over forward mode, in a graph and compiled with XLA."""
+    print(f"{'network':14} {'':6} {'reverse ÷ plain':>16} {'forward ÷ plain':>16}")
+    for network in (table, images, transformer, mobile_net):
+        for jit in (False, True):
+            if jit and network is mobile_net:
+                continue  # XLA on CPU takes an order of magnitude longer for depthwise convolutions
+            # A penalty that never comes is a plain step with the same input.
+            never = losses.RightReasons(every=10**6)
+            cases = {"plain": step_of(network, never, jit_compile=jit)}
+            for form in ("reverse", "forward"):
+                cases[form] = step_of(network, losses.RightReasons(), second_order=form, jit_compile=jit)
+            seconds = interleave(cases, rounds, warmup=5)
+            over = [ratio(seconds, form, "plain") for form in ("reverse", "forward")]
+            print(f"{network.__name__:14} {'XLA' if jit else 'graph':6} {over[0]:16.2f} {over[1]:16.2f}", flush=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=60)
-    rounds = parser.parse_args().rounds
-    generator = np.random.default_rng(0)
-    x = tf.constant(generator.random((BATCH, 28, 28, 1), "float32"))
-    mask = tf.cast(x > 0.9, tf.float32)
-    y = tf.constant(generator.integers(0, 10, BATCH))
-    steps = {
-        "plain": plain(),
-        "by hand, shared forward pass": hand_written(shared=True),
-        "by hand, separate forward pass": hand_written(shared=False),
-        "tf_xai RightReasons": ours(),
-    }
-    cases = {name: lambda step=step: step(x, mask, y).numpy() for name, step in steps.items()}
-    seconds = interleave(cases, rounds, warmup=10)
-    table(seconds, "plain")
-    hand = [name for name in steps if name.startswith("by hand")]
-    print(f"\ntf_xai / faster by hand: {ratio(seconds, 'tf_xai RightReasons', hand):.3f} (aim: 1.10)")
-    print(f"tf_xai / plain:          {ratio(seconds, 'tf_xai RightReasons', 'plain'):.3f} (aim: 2.6)")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--only", nargs="+", choices=list(CASES), help="these losses")
+    parser.add_argument("--form", action="store_true", help="compare the second-order forms")
+    options = parser.parse_args()
+    compare_forms(options.rounds) if options.form else compare(options.rounds, options.only)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ BELOW["choosing"] = BELOW["explainer"] | {"explainer"}
 BELOW["explaining"] = BELOW["choosing"] | BELOW["explanation"] | {"choosing", "explanation"}
 BELOW["metrics"] = BELOW["choosing"] | {"choosing"}
 BELOW["losses"] = BELOW["metrics"] | {"metrics"}
-BELOW["tradeoff"] = BELOW["losses"] | {"losses"}
+BELOW["tradeoff"] = BELOW["losses"] | {"losses", "visual"}
 for _part in ("training", "callbacks", "inspection", "report"):
     BELOW[_part] = BELOW["tradeoff"] | BELOW["explaining"] | {"tradeoff", "explaining"}
 

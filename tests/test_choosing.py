@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import tf_xai as xai
 from tests import models
+from tf_xai import choosing
 
 
 class CumulativeProduct(keras.layers.Layer):
@@ -48,6 +49,14 @@ def test_the_most_exact_method_that_the_model_allows(method, rng, capsys):
     np.testing.assert_allclose(e.values, expected.values, rtol=1e-5, atol=1e-7)
 
 
+def test_the_choice_is_the_same_at_every_call(rng):
+    model, x = _with(Steps()), rng.normal(size=(2, 12)).astype("float32")
+    first, second = (xai.explain(model, x, method="auto", verbose=0) for _ in range(2))
+    assert first.info["method"] == second.info["method"] == "kernel_shap"
+    np.testing.assert_allclose(second.values, first.values, rtol=1e-5)
+    assert np.abs(second.values).max() > 1e-3
+
+
 def test_the_reason_names_what_has_no_rule(rng):
     e = xai.explain(_with(CumulativeProduct()), rng.normal(size=(2, 12)), method="auto", verbose=0)
     assert "Cumprod" in e.info["chosen"]
@@ -84,6 +93,39 @@ def test_long_recurrent_models_are_not_unrolled(rng):
     model = keras.Model(series, models.dense(2, "softmax")(keras.layers.SimpleRNN(3)(series)))
     e = xai.explain(model, rng.normal(size=(2, 40, 2)), method="auto", verbose=0)
     assert e.info["method"] == "integrated_gradients" and "unroll" in e.info["chosen"]
+
+
+def _beside_a_table():
+    series, table = keras.Input((5, 2)), keras.Input((40,))
+    return keras.Model([series, table], keras.layers.Concatenate()([keras.layers.SimpleRNN(3)(series), table]))
+
+
+def _behind(shape, *before):
+    return keras.Sequential([keras.Input(shape), *before, keras.layers.Bidirectional(keras.layers.LSTM(2))])
+
+
+def _beside_numbers():
+    series, number = keras.Input((7, 2)), keras.Input(())
+    return keras.Model([series, number], keras.layers.GRU(1)(series)[:, 0] + number)
+
+
+@pytest.mark.parametrize(
+    ("build", "steps"),
+    [
+        (_beside_a_table, 5),
+        (lambda: _behind((40,), keras.layers.Dense(4), keras.layers.RepeatVector(3)), 3),
+        (lambda: _behind((128, 1), keras.layers.AveragePooling1D(16)), 8),
+        (lambda: _behind((12,), keras.layers.RepeatVector(100)), 100),
+        (_beside_numbers, 7),
+        (lambda: _behind((None, 2)), 9),
+        (models.mlp, 0),
+    ],
+    ids=["beside a table", "of a table", "pooled", "repeated", "beside numbers", "of any length", "none"],
+)
+def test_steps_are_those_that_recurrent_layers_read(build, steps, rng):
+    model = build()
+    x = [rng.normal(size=(2, *(n or 9 for n in spec.shape[1:]))) for spec in model.inputs]
+    assert choosing._steps(model, x if len(x) > 1 else x[0]) == steps
 
 
 def test_token_ids(rng):

@@ -96,6 +96,32 @@ def test_integers_beside_floats_are_held_fixed_and_named(rng):
     np.testing.assert_allclose(e.baseline_score, model.predict(held, verbose=0)[:, 0], rtol=1e-5)
 
 
+def _of_strings():
+    job, amount = keras.Input((1,), dtype="string", name="job"), keras.Input((2,), name="amount")
+    numbers = layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")(job)
+    model = keras.Model([job, amount], models.dense(2, "softmax")(layers.Concatenate()([numbers, amount])))
+    return model, [tf.constant([["a"], ["b"], ["c"]]), np.ones((3, 2), "float32")]
+
+
+@pytest.mark.parametrize("method", ["gradient", "gradient_input", "integrated_gradients", "smooth_grad", "exact_shap"])
+def test_strings_are_held_fixed_and_a_warning_says_so_at_every_call(method):
+    model, x = _of_strings()
+    bound = xai.Explainer(method).bind(model)
+    for call in (lambda: explain(model, x, 0, method).values, lambda: bound(x, 0)):
+        for _ in range(2):
+            with pytest.warns(UserWarning, match="Strings that no `Embedding` looks up.*Encode categories") as caught:
+                job, amount = call()
+            assert len(caught) == 1 and caught[0].filename == __file__
+            assert not np.any(job) and np.any(amount)
+
+
+def test_byte_images_are_not_held_fixed():
+    flat = np.full((2, 8, 8, 1), 7, "uint8")
+    with pytest.warns(UserWarning, match="All attributions of all rows are zero"):
+        e = explain(models.cnn(), flat, 0, "integrated_gradients", baseline="mean")
+    assert not e.info["notes"]
+
+
 def test_frames_keep_their_row_labels_and_read_mixed_columns(tmp_path):
     frame = pd.DataFrame({"a": [1.0, 2.0], "owner": [True, False], "score": [0.5, 1.5]}, index=[18711, 23293])
     model = models.linear()

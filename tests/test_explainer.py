@@ -105,3 +105,12 @@ def test_options_that_are_objects_round_trip(linear, x, rng):
     again = xai.Explainer.from_config(explainer.get_config())
     target = np.zeros(5, int)
     np.testing.assert_array_equal(again.bind(linear)(x, target), explainer.bind(linear)(x, target))
+
+
+def test_a_variable_is_an_array(linear, x):
+    start = np.float32([1.0, -1.0, 0.5])
+    values = lambda baseline: xai.explain(linear, x, 0, baseline=baseline, verbose=0).values
+    for variable in (tf.Variable(start), keras.Variable(start)):
+        np.testing.assert_array_equal(values(variable), values(start))
+        variable.assign(2 * start)
+        np.testing.assert_array_equal(values(variable), values(2 * start))

@@ -141,5 +141,11 @@ def test_attention_maps_are_no_features(rng):
             convert()
 
 
+def test_a_plot_takes_names_and_a_title_of_its_own():
+    figure = _explanation(feature_names=["age", "height"]).plot(0, feature_names=["p", "q"], title="mine")
+    assert {label.get_text() for label in figure.axes[0].get_yticklabels()} == {"p", "q"}
+    assert figure.get_suptitle() == "mine"
+
+
 def test_repr_names_method_size_and_residual():
     assert repr(_explanation()) == ("Explanation(integrated_gradients, 3 rows, values (3, 2), largest residual 0.25)")

@@ -80,6 +80,26 @@ def _by_hand(stack, rules, x):
     return relevance.reshape(seen[0].shape)
 
 
+def test_softmax(rng):
+    """`R_i = x_i (R'_i - p_i sum_j R'_j)`, where `R' = p w` are the terms of the score."""
+    x, w = rng.normal(size=(3, 5)), rng.normal(size=5)
+    p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+    arrived = p * w
+    expected = x * (arrived - p * arrived.sum(axis=1, keepdims=True))
+    score = lambda x, target: tf.reduce_sum(tf.nn.softmax(x) * tf.constant(w, tf.float32), axis=1)
+    np.testing.assert_allclose(lrp(score, tf.constant(x, tf.float32)), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_products_of_two_matrices_that_are_both_explained(rng):
+    """`A_ik sum_j B_kj R_ij / 2 z_ij` and its twin, where `R = z w` are the terms of the score, so that `R / z = w`."""
+    a, b, w = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 4, 5)), rng.normal(size=(3, 5))
+    halves = [a * np.einsum("nkj,ij->nik", b, w) / 2, b * np.einsum("nik,ij->nkj", a, w) / 2]
+    score = lambda x, target: tf.reduce_sum(tf.matmul(*x) * tf.constant(w, tf.float32), axis=[1, 2])
+    inputs = [tf.constant(leaf, tf.float32) for leaf in (a, b)]
+    for value, expected in zip(lrp(score, inputs), halves, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-4)
+
+
 def _total(model):
     """The sum of all outputs, which gives every output its own value as relevance."""
     return lambda x, target: tf.reduce_sum(tf.reshape(model(x), [tf.shape(x)[0], -1]), axis=1)

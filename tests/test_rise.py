@@ -88,6 +88,21 @@ def test_every_input_has_its_own_masks(rng):
     inputs = {"image": tf.constant(rng.normal(size=(2, 6, 6, 1)), tf.float32), "age": tf.ones((2, 2))}
     values = rise(Score(model), inputs, tf.constant([0, 1]), samples=20)
     assert values["image"].shape == (2, 6, 6, 1) and values["age"].shape == (2, 2)
+    seen = []
+
+    def record(x, target):
+        seen.append([leaf.numpy() for leaf in x])
+        return tf.zeros(len(x[0]))
+
+    rise(record, [tf.ones((1, 20, 1)), tf.ones((1, 1)), tf.ones((1, 1))], samples=1000, grid=4)
+    series, *tables = (np.concatenate(masks) for masks in zip(*seen, strict=True))
+    # Also the shifts of the first, which say how far its masks are from 0 and 1.
+    drawn = np.concatenate([series[..., 0], np.abs(series[..., 0] - 0.5), *tables], axis=1)
+    between = np.corrcoef(drawn.T)[:40, 40:], np.corrcoef(*tables, rowvar=False)[0, 1]
+    assert max(np.abs(part).max() for part in between) < 5 / np.sqrt(1000)
+
+
+def test_masks_beside_the_inputs_are_left_alone():
     mask = tf.constant([[True], [False]])
     score = lambda x, target: tf.where(x[1][:, 0], 1.0, 2.0) * tf.reduce_sum(x[0], axis=1)
     table, nothing = rise(score, [tf.ones((2, 3)), mask], samples=50)

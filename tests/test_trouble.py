@@ -1,5 +1,6 @@
 """What `explain` says and does when something is wrong."""
 
+import warnings
 from functools import partial
 
 import keras
@@ -71,6 +72,72 @@ def test_a_tolerance_that_can_not_be_met_is_a_warning(rng):
     model = keras.Model(inputs, Step()(inputs))
     with pytest.warns(UserWarning, match="residual of row 1 is above the tolerance"):
         _explain(model, np.array([[0.25], [2.0]]), tolerance=0.01)
+
+
+def test_a_large_offset_is_no_residual(rng):
+    """Scores of 30,000 have a resolution of 0.002 in float32: no tolerance asks for more."""
+    model, x = models.regression(), rng.normal(size=(5, 4)).astype("float32")
+    model.layers[-1].bias.assign([3e4])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        e = _explain(model, x, tolerance=0.01)
+    assert np.abs(e.residual).max() > 0.01 * np.abs(e.score - e.baseline_score).min()
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_what_is_compared_with_is_finite(broken, x):
+    """ReLU makes a zero of NaN, and the values would be finite."""
+    model = models.mlp(3, activation="relu")
+    rows = x.copy()
+    rows[[1, 3], 2] = broken
+    with pytest.raises(ValueError, match=r"`background` must be finite. Received: NaN or infinite values in rows 1, 3"):
+        xai.explain(model, x, method="exact_shap", background=rows)
+    for baseline in (rows, rows[1], float(broken)):
+        with pytest.raises(ValueError, match="`baseline` must be finite"):
+            _explain(model, x, baseline=baseline)
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "exact_shap", "occlusion"])
+@pytest.mark.parametrize("chunk", [0, -3, 1.5, "a"])
+def test_chunks_hold_variants(method, chunk, linear, x):
+    with pytest.raises(ValueError, match=r"`chunk` must be an integer of at least 1. Received: chunk="):
+        xai.explain(linear, x, 0, method, chunk=chunk)
+
+
+@pytest.mark.parametrize("steps", ["a", None, [3], float("inf"), True])
+def test_numbers_are_numbers(steps, linear, x):
+    with pytest.raises(ValueError, match=r"`steps` must be an integer of at least 1. Received: steps="):
+        _explain(linear, x, steps=steps)
+
+
+@pytest.mark.parametrize("layer", [0, ["dense"]])
+@pytest.mark.parametrize("method", ["gradient", "grad_cam"])
+def test_layers_are_named(method, layer, linear, x):
+    with pytest.raises(ValueError, match=r"`layer` must be the name of a layer, or the layer itself. Received: "):
+        xai.explain(linear, x, 0, method, layer=layer)
+
+
+@pytest.mark.parametrize("output", [2, -3, 0.5])
+def test_outputs_are_named(output, rng):
+    with pytest.raises(ValueError, match=r"`output` must be one of \['amount', 'label'\], or its position. Received: "):
+        xai.explain(models.two_outputs(), rng.normal(size=(2, 4)), output=output)
+
+
+def test_a_regression_with_several_outputs_has_no_predicted_class(x):
+    model = models.linear()
+    assert xai.explain(model, x, verbose=0).target is not None  # nothing says that it is one
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"`target` must be given for a regression with 2 outputs.*`target=0`"):
+        xai.explain(model, x, verbose=0)
+    e = xai.explain(model, x, 1, "gradient_input", verbose=0)
+    np.testing.assert_allclose(e.values, x * WEIGHTS[:, 1], rtol=1e-5)
+    model.compile("sgd", "categorical_hinge")
+    assert xai.explain(model, x, verbose=0).target is not None
+
+
+def test_nothing_is_named(linear):
+    with pytest.raises(TypeError, match=r"`x` must hold rows.*Received: None"):
+        xai.explain(linear, None)
 
 
 def test_wrong_arguments_are_named(linear, x):

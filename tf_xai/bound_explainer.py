@@ -20,8 +20,9 @@ class BoundExplainer:
         self.score = Score(model, **{name: getattr(explainer, name) for name in SCORE_OPTIONS})
         # As tensors, arrays are inputs of the traced function; as NumPy arrays they would be constants in its graph.
         self._options = {name: _as_tensors(name, value, self.score.model) for name, value in explainer.options.items()}
-        self._attribute = trace(self.attribute)
+        self._attribute = trace(self._attribute_of)
         self._report = trace(self._report_of)
+        self._ids = None  # the positions of inputs that embeddings look up, once somebody asks
 
     def __call__(self, inputs, target=None, **changes):
         """Attributions of a batch: a tree like `inputs`.
@@ -33,10 +34,17 @@ class BoundExplainer:
         """
         if tf.inside_function():
             return self.attribute(inputs, target, **changes)
-        return self._checked(self._attribute, inputs, target, changes)
+        values = self._checked(self._attribute, inputs, target, changes)
+        self._warn_of_held(data.to_tensors(self.score.model, inputs))
+        return values
 
     def attribute(self, inputs, target=None, **changes):
         """The same, always as part of the graph or the eager code around it."""
+        values = self._attribute_of(inputs, target, **changes)
+        self._warn_of_held(inputs)
+        return values
+
+    def _attribute_of(self, inputs, target, **changes):
         with checks.context(f"While computing {self.explainer!r} of inputs of shape {checks.shapes(inputs)}."):
             return self._values(self._function, self._place(inputs), inputs, target, changes)
 
@@ -53,10 +61,21 @@ class BoundExplainer:
         """Where the model is explained, if not at its inputs. Methods with an own option `layer` look into it."""
         if self.explainer.has("layer"):
             return None
-        place = places.find(self.score, inputs, self.explainer.layer)
-        if self.explainer.layer is None:
-            _warn_of_integers(inputs, [] if place is None else place.ids)
-        return place
+        return places.find(self.score, inputs, self.explainer.layer)
+
+    def held(self, inputs):
+        """Which inputs are held fixed: tensors that are not floating, and that no `Embedding` looks up."""
+        leaves = trees.leaves(inputs)
+        fixed = [i for i, leaf in enumerate(leaves) if not trees.is_float(leaf)]
+        if not fixed or self.explainer.layer is not None or self.explainer.has("layer"):
+            return []
+        if self._ids is None:
+            self._ids = {site.leaf for site in places.embeddings(self.score.model, inputs)}
+        return [leaves[i] for i in fixed if i not in self._ids]
+
+    def _warn_of_held(self, inputs):
+        if words := held_in_words(self.held(inputs)):
+            warnings.warn(words, stacklevel=3)
 
     @property
     def at_inputs(self):
@@ -153,19 +172,18 @@ class BoundExplainer:
         return total / count if background is not None else (total - self.score(inputs, target)) / (count - 1)
 
 
-def _warn_of_integers(inputs, explained):
-    """Integers beside what is explained are held fixed. (Where nothing else is there, the methods raise.)"""
-    leaves = trees.leaves(inputs)
-    if not explained and not any(trees.is_float(leaf) for leaf in leaves):
-        return
-    for i, leaf in enumerate(leaves):
-        if tf.as_dtype(leaf.dtype).is_integer and i not in explained:
-            warnings.warn(
-                f"Integer inputs that no `Embedding` looks up are held fixed, and their attributions are zero. "
-                f"Received: {leaf.dtype.name} of shape {tuple(leaf.shape)}. Pass floats (`x.astype('float32')`) where "
-                "the numbers are quantities and booleans where they are a mask.",
-                stacklevel=2,
+def held_in_words(leaves):
+    """What to do about inputs that are held fixed; None where all are masks, which are meant to be."""
+    for leaf in leaves:
+        kind = tf.as_dtype(leaf.dtype)
+        if not kind.is_bool:
+            return (
+                f"{'Strings' if kind == tf.string else 'Integers'} that no `Embedding` looks up are held fixed, and "
+                f"their attributions are zero. Received: {kind.name} of shape {tuple(leaf.shape)}. Encode categories "
+                "before the model, or let it take them as floats, for 'exact_shap' or 'kernel_shap'. Pass floats "
+                "(`x.astype('float32')`) where numbers are quantities and booleans where they are a mask."
             )
+    return None
 
 
 def _as_tensors(name, option, model):

@@ -4,8 +4,11 @@ import warnings
 
 import numpy as np
 
-from tf_xai.core import checks, own, places, trees
+from tf_xai.core import checks, data, own, places, trees
+from tf_xai.core.capture import calls, recurrent_layers
 from tf_xai.core.rules import NoRule
+from tf_xai.core.score import SCORE_OPTIONS
+from tf_xai.core.tracing import trace
 from tf_xai.explainer import Explainer
 
 # Columns of a table whose coalitions are all tried: 1,024 forward passes.
@@ -44,8 +47,7 @@ def choose(model, x, options):
 
 def _obstacle(explainer, model, x):
     """What speaks against `deep_lift`, or None."""
-    recurrent = any(hasattr(layer, "unroll") for layer in model._flatten_layers())
-    if recurrent and max(leaf.shape[1] for leaf in trees.leaves(x) if leaf.ndim > 1) > LONG:
+    if _steps(model, x) > LONG:
         return f"`deep_lift` would unroll more than {LONG} steps, which takes long to compile"
     try:
         values = _trial(explainer, model, x)
@@ -53,6 +55,19 @@ def _obstacle(explainer, model, x):
         return str(error).split(". ")[0]
     finite = all(np.isfinite(leaf).all() for leaf in trees.leaves(values))
     return None if finite else "`deep_lift` meets numbers that are not finite"
+
+
+def _steps(model, x):
+    """The most time steps that a recurrent layer reads; those of unknown number count as none."""
+    layers, seen = recurrent_layers(model), [0]
+    if layers:
+        with calls(layers, lambda layer, number, series, output: seen.append(series.shape[1] or 0) or output):
+            trace(lambda inputs: model(inputs, training=False))(data.to_tensors(model, _first(x)))
+    return max(seen)
+
+
+def _first(x):
+    return trees.map_leaves(lambda leaf: leaf[:1], x)
 
 
 def _is_table(x):
@@ -66,13 +81,16 @@ def _is_small_table(model, x):
 def _trial(explainer, model, x):
     """The values of the first row."""
     own_options = {name: of_rows(slice(0, 1)) for name, of_rows in own.options(explainer, x).items()}
-    return explainer.bind(model)(trees.map_leaves(lambda leaf: leaf[:1], x), **own_options)
+    return explainer.bind(model).report(_first(x), **own_options)["values"]
 
 
 def _has_gradient(explainer, model, x):
     """Not: values that are all zero, with a warning that nothing connects the score to the inputs."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        values = _trial(explainer, model, x)
-    severed = any("does not depend on the input" in str(entry.message) for entry in caught)
-    return not severed or any(np.any(leaf) for leaf in trees.leaves(values))
+        if any(np.any(leaf) for leaf in trees.leaves(_trial(explainer, model, x))):
+            return True
+        # Not traced, because a trace warns once only.
+        slope = Explainer("gradient", **{name: getattr(explainer, name) for name in ("layer", *SCORE_OPTIONS)})
+        slope.bind(model).attribute(data.to_tensors(model, _first(x)))
+    return not any("does not depend on the input" in str(entry.message) for entry in caught)

@@ -5,7 +5,6 @@ import inspect
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tf_xai.attributions import METHODS
 from tf_xai.bound_explainer import BoundExplainer
@@ -48,6 +47,8 @@ class Explainer:
             raise ValueError(
                 "`background` and `baseline` exclude each other: both say what is compared with. Pass one."
             )
+        for name in ("background", "baseline"):
+            checks.finite(name, options.get(name))
         checks.choose("space", space, links.SPACES)
         self.method, self.output, self.space, self.from_logits = method, output, space, from_logits
         self.options = {name: data.without_frames(value) for name, value in options.items()}
@@ -114,7 +115,7 @@ def _freeze(value):
         return tuple((name, _freeze(entry)) for name, entry in value.items())
     if isinstance(value, (list, tuple)):
         return type(value), tuple(_freeze(entry) for entry in value)
-    if isinstance(value, (np.ndarray, tf.Tensor)):
+    if hasattr(value, "__array__"):
         array = np.ascontiguousarray(value)
         return array.shape, str(array.dtype), hashlib.sha1(array.tobytes()).hexdigest()
     return value

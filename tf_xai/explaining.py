@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_xai.attributions.integrated_gradients import allowed
+from tf_xai.bound_explainer import held_in_words
 from tf_xai.choosing import choose
 from tf_xai.core import checks, data, own, trees
 from tf_xai.core.score import read_target
@@ -38,6 +40,8 @@ def explain(model, x, target=None, method="integrated_gradients", *, batch_size=
     [[1.0, 2.0, 3.0]]
     """
     checks.positive("batch_size", batch_size)
+    if x is None:
+        raise TypeError("`x` must hold rows: arrays, a data frame or a `tf.data.Dataset`. Received: None.")
     names, index = data.feature_names(x), data.row_labels(x)
     options = {name: data.aligned(option, x) for name, option in options.items()}
     x = x if isinstance(x, tf.data.Dataset) else data.arrays(x)
@@ -54,9 +58,10 @@ def explain(model, x, target=None, method="integrated_gradients", *, batch_size=
     if bound.score.classes == 1:
         joined["target"] = None  # a regression has no classes
     index = None if index is None else index[: len(joined["score"])]
-    info = _info(explainer, joined) | ({"chosen": reason} if reason else {})
+    held = bound.held(data.to_tensors(bound.score.model, trees.map_leaves(lambda leaf: leaf[:1], joined["inputs"])))
+    info = _info(explainer, held) | ({"chosen": reason} if reason else {})
     explanation = Explanation(**joined, feature_names=names, index=index, info=info)
-    _warn(explanation, explainer, broken)
+    _warn(explanation, explainer, broken, held_in_words(held))
     return explanation
 
 
@@ -129,25 +134,15 @@ def _stack(parts):
     return None if parts[0] is None else keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
 
 
-def _info(explainer, joined):
+def _info(explainer, held):
     """What was done, in words that JSON can hold."""
     named = {name: getattr(explainer, name) for name in ("output", "space", "layer")}
     options = {**{k: v for k, v in named.items() if v not in (None, "output")}, **explainer.options}
     info = {"method": explainer.method, "options": {name: checks.in_words(value) for name, value in options.items()}}
-    return {**info, "notes": [_HELD] if _some_held(joined) else []}
+    return {**info, "notes": [_HELD] if held else []}
 
 
-def _some_held(joined):
-    """Whether integer or boolean inputs have no attributions."""
-    try:
-        keras.tree.assert_same_structure(joined["values"], joined["inputs"])
-    except (ValueError, TypeError):  # attention maps
-        return False
-    pairs = zip(trees.leaves(joined["values"]), trees.leaves(joined["inputs"]), strict=True)
-    return any(leaf.dtype.kind in "biu" and not values.any() for values, leaf in pairs)
-
-
-_HELD = "Integer and boolean inputs whose attributions are zero were held fixed."
+_HELD = "Integer, boolean and string inputs that no `Embedding` looks up were held fixed."
 
 _NO_REACTION = (
     "the score does not react to the inputs there. Usual reasons: a softmax or sigmoid that is saturated (pass "
@@ -156,10 +151,12 @@ _NO_REACTION = (
 _NOTHING_FOR = "nothing in the layer speaks for the score there. Pass `relu=False` to see what speaks against it."
 
 
-def _warn(explanation, explainer, broken):
+def _warn(explanation, explainer, broken, held):
     """Names the rows whose attributions mean nothing, or less than was asked for."""
     flat = [leaf.reshape(len(leaf), -1) for leaf in trees.leaves(explanation.values)]
     zero = np.flatnonzero(np.all([(leaf == 0).all(axis=1) for leaf in flat], axis=0))
+    if held:
+        warnings.warn(held, stacklevel=3)
     if broken.size:
         warnings.warn(
             f"NaN or infinite inputs in {checks.rows(broken)}: NaN there. Clean or impute them.", stacklevel=3
@@ -177,8 +174,8 @@ def _warn(explanation, explainer, broken):
         why = _NOTHING_FOR if explainer.option("relu") else _NO_REACTION
         warnings.warn(f"All attributions of {which} are zero: {why}", stacklevel=3)
     if explainer.option("tolerance"):
-        gap = np.abs(explanation.score - explanation.baseline_score)
-        over = np.flatnonzero(np.abs(explanation.residual) > explainer.option("tolerance") * gap + 1e-5)
+        largest = allowed(explainer.option("tolerance"), explanation.score, explanation.baseline_score)
+        over = np.flatnonzero(np.abs(explanation.residual) > largest)
         if over.size:
             warnings.warn(
                 f"The residual of {checks.rows(over)} is above the tolerance at 64 times the steps. Pass more `steps`.",

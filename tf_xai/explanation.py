@@ -111,15 +111,10 @@ class Explanation:
             rows = slice(1 if self.info.get("method") == "attention" else 4)
         some, numbers = self[rows], np.atleast_1d(np.arange(len(self))[rows])
         chosen = lambda given: given if given is None or callable(given) else [given[number] for number in numbers]
+        known = {"score": some.score, "target": some.target, "feature_names": self.feature_names}
+        words = {name: chosen(given) for name, given in words.items()} if isinstance(words, dict) else chosen(words)
         return plot(
-            some.values,
-            some.inputs,
-            score=some.score,
-            target=some.target,
-            feature_names=self.feature_names,
-            words={name: chosen(given) for name, given in words.items()} if isinstance(words, dict) else chosen(words),
-            title=self._title.replace("_", " "),
-            **options,
+            some.values, some.inputs, words=words, **{**known, "title": self._title.replace("_", " "), **options}
         )
 
     def save(self, path):

@@ -47,9 +47,7 @@ class Axioms(NamedTuple):
         options: Function of the inputs to options that make the method cheap.
         on_linear: Function of weights, inputs and reference to the exact values on a linear model, or None.
         complete: Whether the values of a row sum to the score less that of its baseline.
-        differentiable: Whether a loss on the values trains the weights.
-        row_independent: Whether a row's values ignore the other rows of its batch.
-        xla: Whether it compiles with `jit_compile=True`.
+        is_smooth: Whether the gradient of a loss on the values is that of finite differences.
         maps: Whether inputs with spatial axes get maps with one channel.
         targeted: Whether the values depend on the target.
         like_inputs: Whether the values are nested and shaped like the inputs.
@@ -59,9 +57,7 @@ class Axioms(NamedTuple):
     options: Callable = nothing
     on_linear: Callable | None = None
     complete: bool = False
-    differentiable: bool = True
-    row_independent: bool = True
-    xla: bool = True
+    is_smooth: bool = True
     maps: bool = False
     targeted: bool = True
     like_inputs: bool = True
@@ -79,9 +75,9 @@ AXIOMS = {
     "guided_integrated_gradients": Axioms(few(steps=8, distance=0.002), on_linear=contribution),
     "deep_lift": Axioms(on_linear=contribution, complete=True),
     # Differentiable but for kinks and poles, which finite differences of all weights at once meet: see their own tests.
-    "lrp": Axioms(on_linear=contribution, differentiable=False),
-    "guided_backprop": Axioms(needs="rectifiers", differentiable=False),
-    "deconvnet": Axioms(needs="rectifiers", differentiable=False),
+    "lrp": Axioms(on_linear=contribution, is_smooth=False),
+    "guided_backprop": Axioms(needs="rectifiers", is_smooth=False),
+    "deconvnet": Axioms(needs="rectifiers", is_smooth=False),
     "lime": Axioms(few(samples=100, ridge=0.0), on_linear=contribution),
     "exact_shap": Axioms(players(4), on_linear=contribution, complete=True),
     "kernel_shap": Axioms(players(3, samples=40), on_linear=contribution, complete=True),

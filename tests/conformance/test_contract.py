@@ -68,9 +68,7 @@ def test_values_do_not_depend_on_the_chunk(method, explainer, model, inputs, tar
     assert_close(three, whole)
 
 
-def test_a_row_does_not_depend_on_its_batch(explainer, axioms, model, inputs, target):
-    if not axioms.row_independent:
-        pytest.skip("compares the rows of a batch")
+def test_a_row_does_not_depend_on_its_batch(explainer, model, inputs, target):
     bound = explainer().bind(model)
     together = bound.attribute(inputs, target)
     for row in range(len(target)):
@@ -88,13 +86,12 @@ def test_the_target_chooses_what_is_explained(explainer, axioms, model, inputs, 
     assert differ(bound.attribute(inputs, target), other) == axioms.targeted
 
 
-def test_eager_graph_and_xla_agree(explainer, axioms, model, inputs, target):
+def test_eager_graph_and_xla_agree(explainer, model, inputs, target):
     bound = explainer().bind(model)
     eager = bound.attribute(inputs, target)
     assert_close(bound(inputs, target), eager)
-    if axioms.xla:
-        compiled = tf.function(bound.attribute, jit_compile=True, autograph=False)
-        assert_close(compiled(inputs, target), eager)
+    compiled = tf.function(bound.attribute, jit_compile=True, autograph=False)
+    assert_close(compiled(inputs, target), eager)
 
 
 def test_works_inside_a_function_of_unknown_batch_size(explainer, model, inputs, target):

@@ -8,6 +8,7 @@ from keras import Input, Model, layers, ops
 
 from tests import models
 from tf_xai.core import places
+from tf_xai.core.capture import calls
 from tf_xai.core.score import Score
 
 
@@ -73,6 +74,6 @@ def test_at_a_layer_that_is_called_twice_it_is_the_last_call(rng):
 
 def test_layers_are_left_as_they_were_also_after_an_error():
     model = models.tokens()
-    with pytest.raises(RuntimeError, match="on purpose"), places._calls(model.layers, None):
+    with pytest.raises(RuntimeError, match="on purpose"), calls(model.layers, None):
         raise RuntimeError("on purpose")
     assert all("call" not in vars(layer) for layer in model.layers)

@@ -1,5 +1,7 @@
 """Random draws depend on seed and index only, and have the distribution that they promise."""
 
+from functools import reduce
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -48,6 +50,15 @@ def test_a_draw_depends_on_its_index_not_on_the_others():
 def test_folded_seeds_are_other_streams():
     streams = [random.uniform(random.fold(seed, number), (4,)) for seed in (0, 1) for number in (0, 1)]
     assert len(np.unique(streams)) == 16
+
+
+def test_folds_of_folds_are_other_streams():
+    paths = [(number,) for number in range(4)] + [(first, second) for first in range(3) for second in range(3)]
+    seeds = [tf.constant([5, step]) for step in range(2)]  # as training has them: step after step
+    streams = [random.uniform(reduce(random.fold, path, seed), (4,)) for seed in seeds for path in paths]
+    assert len(np.unique(streams)) == 4 * len(paths) * len(seeds)
+    drawn = [random.normals(seed, tf.range(9), (4,)) for seed in seeds]
+    assert not np.isin(streams, drawn).any()
 
 
 def test_permutation():

@@ -39,6 +39,26 @@ def test_masks_are_carried(rng):
     np.testing.assert_array_equal(trees.zeros_like(MASK), np.zeros((2, 2), "float32"))
 
 
+def test_columns_and_back(rng):
+    tree = [tf.constant(rng.normal(size=(2, 3)), tf.float32), MASK, tf.constant(rng.normal(size=(2, 1, 2)), tf.float32)]
+    expected = np.concatenate([tree[0], np.reshape(tree[2], (2, 2))], axis=1)
+    np.testing.assert_array_equal(trees.columns(tree), expected)
+    zeros = [tree[0], tf.zeros((2, 2)), tree[2]]
+    np.testing.assert_array_equal(trees.columns(zeros, tree), expected)
+
+    @tf.function(
+        input_signature=[[tf.TensorSpec([None, 3]), tf.TensorSpec([None, 2], tf.bool), tf.TensorSpec([None] * 3)]]
+    )
+    def back(tree):
+        columns = trees.columns(tree)
+        return trees.of_columns(columns, tree), trees.of_columns(tf.stack([columns, 2 * columns]), tree)
+
+    once, twice = back(tree)
+    for leaf, pair, known in zip(once, twice, zeros, strict=True):
+        np.testing.assert_array_equal(leaf, known)
+        np.testing.assert_array_equal(pair, leaf if known is zeros[1] else np.stack([known, 2 * known]))
+
+
 def test_merge_and_split_are_inverse(rng):
     tree = {"a": tf.constant(rng.normal(size=(6, 2)), tf.float32)}
     split = trees.split(tree, 3)

@@ -1,6 +1,7 @@
 """The explainers of the lime package, live on small models."""
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -29,6 +30,15 @@ def test_tables_are_explained_as_by_the_package_itself(table):
     expected = _by_hand(model, table[0], table, 2)
     assert [name for name, _ in ours[0].as_list(label=2)] == [name for name, _ in expected.as_list(label=2)]
     np.testing.assert_allclose(*([w for _, w in e.as_list(label=2)] for e in (ours[0], expected)), rtol=1e-4)
+
+
+def test_the_explained_class_is_shown_where_none_is_named(table):
+    for label, e in enumerate(interop.lime_tabular(models.mlp(), table[:3], table, target=[0, 1, 2], num_samples=50)):
+        assert e.as_list() == e.as_list(label) == e.as_list(label=label)
+        assert "explanation for class" in e.as_pyplot_figure().axes[0].get_title()
+    plt.close("all")
+    (e,) = interop.lime_tabular(models.mlp(), table[:1], table, target=0, num_samples=50, labels=(2,))
+    assert e.as_list() == e.as_list(label=2)
 
 
 def test_regressions_and_one_sigmoid_unit(table):
@@ -111,6 +121,16 @@ def test_wrong_arguments(table):
         interop.lime_tabular(model, table[:1], table, target=3)
     with pytest.raises(ValueError, match="`target` must hold one class per row"):
         interop.lime_tabular(model, table[:1], table, target=np.eye(3)[:1])
+
+
+def test_what_lime_can_not_explain_is_named(table):
+    image, age = np.zeros((2, 6, 6, 1)), np.zeros((2, 2))
+    with pytest.raises(ValueError, match=r"`lime_tabular` explains models of one array.*keys.*method='lime'"):
+        interop.lime_tabular(models.dict_model(), {"image": image, "age": age}, table)
+    with pytest.raises(ValueError, match=r"explains models of one array.*one array for a model of several inputs"):
+        interop.lime_tabular(models.list_model(), table[:1], table)
+    with pytest.raises(ValueError, match=r"The model takes int32, not strings. Pass `encode=`"):
+        interop.lime_text(models.tokens(), ["a text"])
 
 
 def test_predictions_are_traced_once_whatever_their_number(table):

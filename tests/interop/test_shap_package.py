@@ -99,6 +99,14 @@ def test_images(function, rng):
         np.testing.assert_allclose(found.base_values, grey[[0, 1], [0, 2]], rtol=1e-5)
 
 
+def test_what_hides_a_region_is_one_image(rng):
+    model, x = models.cnn(), rng.random((2, 8, 8, 1)).astype("float32")
+    with pytest.raises(ValueError, match=r"`background` of images must be one image.*\(2, 8, 8, 1\).*mean"):
+        interop.shap_partition(model, x, x, max_evals=60)
+    found = interop.shap_partition(model, x[:1], x.mean(axis=0), target=0, max_evals=60)
+    np.testing.assert_allclose(found.base_values, model(x.mean(axis=0, keepdims=True)).numpy()[:, 0], rtol=1e-5)
+
+
 def test_strings():
     encode = lambda texts: np.array([[len(word) for word in [*text.split(), *([""] * 5)][:5]] for text in texts])
     texts, model = ["a good film", "bad film"], models.tokens()

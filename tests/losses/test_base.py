@@ -13,7 +13,7 @@ ExplanationLoss, LIMEFidelity, RightReasons = (
     xai.losses.LIMEFidelity,
     xai.losses.RightReasons,
 )
-CONCRETE = [RightReasons, LIMEFidelity]
+CONCRETE = [RightReasons, LIMEFidelity, xai.losses.LIMEStability]
 
 
 def test_every_exported_loss_is_tested_here():
@@ -72,6 +72,10 @@ CONFIGURED = {
     "background": lambda: RightReasons(xai.Explainer("expected_gradients", background=np.eye(4, dtype="float32"))),
     "lime_fidelity": lambda: LIMEFidelity("ridge", 30, 0.1, normalize=False, weight=3.0, auto_share=0.1, output=1),
     "one_coordinate": lambda: LIMEFidelity("one_coordinate", weight="auto", name="mine"),
+    "resampled": lambda: LIMEFidelity(neighbourhood="resampled", regions=[[0, 1], [2], [3]]),
+    "regions": lambda: LIMEFidelity(neighbourhood="regions", regions=np.arange(4), baseline=np.ones(4, "float32")),
+    "patches": lambda: LIMEFidelity("ridge", neighbourhood="regions", regions=xai.regions.Patches(4), baseline="mean"),
+    "lime_stability": lambda: xai.losses.LIMEStability(40, 0.3, 0.2, normalize=False, auto_share=0.2),
 }
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from sklearn.linear_model import Ridge
 
 import tf_xai as xai
+from tests.losses.curved import Wave, coefficients, quadratic, regression_by
 from tests.losses.models import assert_gradients_by_finite_differences, network, rows, weight_gradients
 from tests.models import linear, mlp, regression, tokens, two_outputs
 from tf_xai.core import random
@@ -18,28 +19,6 @@ ZEROS = np.zeros((6, 1), "float32")
 @pytest.fixture
 def x(rng):
     return rng.normal(size=(6, 4)).astype("float32")
-
-
-@keras.saving.register_keras_serializable("tests")
-class Quadratic(keras.layers.Layer):
-    """`factor * sum_d c_d x_d^2` for `c = 1, 2, ...`."""
-
-    def __init__(self, factor=1.0, **kwargs):
-        super().__init__(**kwargs)
-        self.factor = factor
-
-    def call(self, inputs):
-        return self.factor * keras.ops.sum(coefficients(inputs.shape[1]) * inputs**2, axis=1, keepdims=True)
-
-
-def coefficients(features):
-    return np.arange(1, features + 1, dtype="float32")
-
-
-def quadratic(features=4, factor=1.0):
-    model = keras.Sequential([keras.Input((features,)), Quadratic(factor)])
-    model.compile("sgd", "mse")
-    return model
 
 
 def noise(samples, features, step=0):
@@ -123,20 +102,11 @@ def test_flattening_the_model_earns_nothing(x):
     np.testing.assert_allclose(value(0.05), value(1.0), rtol=1e-3)
 
 
-@keras.saving.register_keras_serializable("tests")
-class Wave(keras.layers.Layer):
-    """A cosine so fast that to a line it is noise, of variance 1/2."""
-
-    def call(self, inputs):
-        return keras.ops.cos(100.0 * inputs[:, :1])
-
-
 @pytest.mark.parametrize("samples", [8, 24])
 @pytest.mark.parametrize(("normalize", "expected"), [(False, 0.5), (True, 1.0)])
 def test_expectation_does_not_depend_on_the_samples(samples, normalize, expected):
     """Three features explain nothing of noise: the residual is its variance, and the share 1, for any count."""
-    model = keras.Sequential([keras.Input((3,)), Wave()])
-    model.compile("sgd", "mse")
+    model = regression_by(Wave(), 3)
     loss = LIMEFidelity(samples=samples, normalize=normalize)
     call = tf.function(lambda step: rows(loss, model, np.zeros((1, 3), "float32"), ZEROS[:1], step=step))
     values = np.array([call(tf.constant(step)).numpy()[0] for step in range(1500)])

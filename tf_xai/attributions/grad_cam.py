@@ -38,12 +38,11 @@ def grad_cam(score, inputs, target=None, *, layer=None, relu=True, resize=True):
 
     Reference: Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391
     """
-    return place(native_maps(score, inputs, resolve(score, inputs, target), layer, relu), score, inputs, resize)
+    return place(native_maps(score, inputs, resolve(score, inputs, target), layer), score, inputs, resize, relu)
 
 
-def native_maps(score, inputs, target, layer, relu):
+def native_maps(score, inputs, target, layer):
     """The maps on the grid of the layer, `(batch, *spatial)`."""
     activations, slopes = layer_maps(score, inputs, target, layer)
     weights = tf.reduce_mean(slopes, range(1, slopes.shape.rank - 1), keepdims=True)
-    maps = tf.reduce_sum(weights * activations, axis=-1)
-    return tf.nn.relu(maps) if relu else maps
+    return tf.reduce_sum(weights * activations, axis=-1)

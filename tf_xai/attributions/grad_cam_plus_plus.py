@@ -39,4 +39,4 @@ def grad_cam_plus_plus(score, inputs, target=None, *, layer=None, relu=True, res
     alpha = square / (2 * square + tf.reduce_sum(activations, positions, keepdims=True) * cube + TINY)
     weights = tf.reduce_sum(alpha * tf.nn.relu(slopes), positions, keepdims=True)
     maps = tf.reduce_sum(weights * activations, axis=-1)
-    return place(tf.nn.relu(maps) if relu else maps, score, inputs, resize)
+    return place(maps, score, inputs, resize, relu)

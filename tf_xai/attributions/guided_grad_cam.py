@@ -35,6 +35,6 @@ def guided_grad_cam(score, inputs, target=None, *, layer=None, relu=True):
     Reference: Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391
     """
     target = resolve(score, inputs, target)
-    maps = native_maps(score, inputs, target, layer, relu)
+    maps = native_maps(score, inputs, target, layer)
     no_tokens("guided_grad_cam", maps.shape.rank - 1, score, inputs, "'grad_cam' or 'guided_backprop'")
-    return trees.multiply(place(maps, score, inputs), guided_backprop(score, inputs, target))
+    return trees.multiply(place(maps, score, inputs, relu=relu), guided_backprop(score, inputs, target))

@@ -46,18 +46,18 @@ def guided_integrated_gradients(
     target = resolve(score, inputs, target)
     start = baselines.resolve(baseline, inputs)
     delta = trees.subtract(inputs, start)
-    length = _flat(delta, inputs)
+    length = trees.columns(delta, inputs)
 
     def step(k, live, state):
         place, values = state
-        slope = _flat(gradients(score, _point(place, start, delta), target), inputs)
+        slope = trees.columns(gradients(score, _point(place, start, delta), target), inputs)
         straight = tf.cast(k + 1, tf.float32) / steps
         moved = _move(place, straight, tf.abs(length), tf.abs(slope), fraction, distance)
         return moved, values + slope * length * (moved - place)
 
     # One point at a time: where a step begins depends on the gradient of the one before.
     _, values = fold(step, (tf.zeros_like(length), tf.zeros_like(length)), steps, inputs, chunk=1)
-    return _like(values, inputs)
+    return trees.of_columns(values, inputs)
 
 
 def _move(place, straight, length, steepness, fraction, distance):
@@ -96,23 +96,7 @@ def _groups(keys, fraction):
 def _point(place, start, delta):
     """The inputs at these shares of their ways."""
     between = lambda share, s, d: s + tf.cast(share, s.dtype) * d if trees.is_float(s) else s
-    return trees.map_leaves(between, _like(place, start), start, delta)
-
-
-def _flat(tree, inputs):
-    """The features of all floating inputs side by side: `(batch, features)`, float32."""
-    pairs = zip(trees.leaves(tree), trees.leaves(inputs), strict=True)
-    flat = [tf.reshape(tf.cast(leaf, tf.float32), [tf.shape(leaf)[0], -1]) for leaf, x in pairs if trees.is_float(x)]
-    return tf.concat(flat, axis=1)
-
-
-def _like(flat, inputs):
-    """The inverse of `_flat`: zeros for what is not floating."""
-    leaves = trees.leaves(inputs)
-    sizes = [tf.reduce_prod(tf.shape(leaf)[1:]) for leaf in leaves if trees.is_float(leaf)]
-    parts = iter(tf.split(flat, sizes, axis=1, num=len(sizes)))
-    shaped = lambda x: tf.reshape(next(parts), tf.shape(x)) if trees.is_float(x) else trees.zeros_like(x)
-    return trees.pack(inputs, [shaped(leaf) for leaf in leaves])
+    return trees.map_leaves(between, trees.of_columns(place, start), start, delta)
 
 
 def _check_share(argument, value):

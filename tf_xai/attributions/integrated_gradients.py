@@ -109,6 +109,14 @@ def _blurred(leaf, shares):
 PATHS = {"straight": _straight, "blur": _blur}
 
 
+def allowed(tolerance, end, origin):
+    """The largest residual between two scores that a tolerance allows.
+
+    Differences below float32's resolution of the scores can not be told from zero.
+    """
+    return tolerance * abs(end - origin) + 1e-6 * (abs(end) + abs(origin))
+
+
 def _refine(integrate, score, inputs, start, target, steps, rule, tolerance):
     """Doubles the steps for the rows whose residual is above the tolerance, until none is left."""
     if not 0 < tolerance < 1:
@@ -120,11 +128,9 @@ def _refine(integrate, score, inputs, start, target, steps, rule, tolerance):
         for parts in zip(*rules, strict=True)
     )
     end, origin = score(inputs, target), score(start, target)
-    # Differences below float32's resolution of the scores can not be told from zero.
-    allowed = tolerance * tf.abs(end - origin) + 1e-6 * (tf.abs(end) + tf.abs(origin))
 
     def unfinished(level, values):
-        return tf.abs(trees.sum_features(values) - (end - origin)) > allowed
+        return tf.abs(trees.sum_features(values) - (end - origin)) > allowed(tolerance, end, origin)
 
     def improve(level, values):
         rows = tf.where(unfinished(level, values))[:, 0]

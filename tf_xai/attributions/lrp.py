@@ -44,8 +44,8 @@ def lrp(score, inputs, target=None, *, composite="epsilon_plus", epsilon=1e-6, g
 
     Returns: Tree like `inputs`, same shapes, float32; units: score.
     Raises: TypeError for integer inputs; ValueError for operations that have no rule.
-    Properties: conservation, `sum R = score` less what biases and epsilon absorb. Exact on linear models without bias.
-        Differentiable almost everywhere. Cost: 1 forward and 1 to 4 backward passes, by the rules.
+    Properties: conservation, `sum R = score`, but for biases, epsilon and the softmax of attention. Exact on linear
+        models without bias. Differentiable almost everywhere. Cost: 1 forward and 1 to 4 backward passes, by the rules.
 
     >>> import keras, tensorflow as tf
     >>> layer = keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant([[1.0], [2.0]]))

@@ -1,4 +1,4 @@
-"""Score-CAM: maps without gradients."""
+"""Score-CAM: maps weighted by scores, not by gradients."""
 
 import tensorflow as tf
 
@@ -24,8 +24,8 @@ def score_cam(score, inputs, target=None, *, layer=None, relu=True, resize=True,
     Returns: Tree like `inputs`, maps with one channel, as `grad_cam` gives them.
     Raises: TypeError where the layer looks at token ids, which can not be masked by degrees; ValueError where the layer
         has no spatial axes, or no input or several match them.
-    Properties: needs no slope of the score; not complete. Differentiable. Cost: a forward pass for every channel of the
-        layer.
+    Properties: no slope of the score is in the values: it only tells whether the score depends on the layer. Not
+        complete. Differentiable. Cost: a forward pass for every channel of the layer, and 1 forward and backward pass.
 
     >>> import keras, tensorflow as tf
     >>> from tf_xai import Score
@@ -42,7 +42,7 @@ def score_cam(score, inputs, target=None, *, layer=None, relu=True, resize=True,
     home = no_tokens("score_cam", activations.shape.rank - 2, score, inputs, "'layer_cam' or 'grad_cam'")
     scores = map_variants(score, _masked(inputs, home, channels), channels.shape[0], inputs, target, chunk)
     maps = tf.einsum("cn...,cn->n...", channels, tf.nn.softmax(scores, axis=0))
-    return place(tf.nn.relu(maps) if relu else maps, score, inputs, resize)
+    return place(maps, score, inputs, resize, relu)
 
 
 def _masked(inputs, home, channels):

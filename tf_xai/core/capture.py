@@ -1,6 +1,7 @@
 """Sees what layers put out during a forward pass, in any model: nested, shared, subclassed."""
 
 import inspect
+import itertools
 from contextlib import contextmanager
 from functools import wraps
 
@@ -13,16 +14,25 @@ from tf_xai.core import checks
 def capture(layers, record):
     """Calls `record(output)` each time one of the layers is called; the layers are left as they were."""
 
-    def recording(layer, call):
+    with calls(layers, lambda layer, number, first, output: record(output) or output):
+        yield
+
+
+@contextmanager
+def calls(layers, see):
+    """Puts `see(layer, number, first argument, output)` in the place of what layers put out, call by call."""
+
+    def wrap(layer, call):
+        count = itertools.count()
+
         @wraps(call)
-        def recorded(*args, **kwargs):
-            output = call(*args, **kwargs)
-            record(output)
-            return output
+        def seen(*args, **kwargs):
+            first = next(iter(arguments(call, args, kwargs).values()), None)
+            return see(layer, next(count), first, call(*args, **kwargs))
 
-        return recorded
+        return seen
 
-    with patched(layers, recording):
+    with patched(layers, wrap):
         yield
 
 
@@ -52,7 +62,7 @@ def arguments(call, args, kwargs):
 @contextmanager
 def unrolled(model):
     """Recurrent layers of a model as plain operations, step after step, instead of a loop."""
-    recurrent = [layer for layer in model._flatten_layers() if hasattr(layer, "unroll")] if model else []
+    recurrent = recurrent_layers(model) if model else []
     before = [layer.unroll for layer in recurrent]
     try:
         for layer in recurrent:
@@ -71,6 +81,11 @@ def layers_of(model):
             yield from layers_of(layer)
 
 
+def recurrent_layers(model):
+    """The layers of a model that go through time step by step, wherever they are in it."""
+    return [layer for layer in model._flatten_layers() if hasattr(layer, "unroll")]
+
+
 def attention_layers(model):
     """The attention layers of a model or layer, wherever they are in it; itself, where it is one."""
     kinds = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
@@ -79,8 +94,10 @@ def attention_layers(model):
 
 def find_layer(model, layer):
     """The layer itself, or the one with this name, also inside nested models and composite layers."""
-    if not isinstance(layer, str):
+    if isinstance(layer, keras.Layer):
         return layer
+    if not isinstance(layer, str):
+        raise ValueError(f"`layer` must be the name of a layer, or the layer itself. Received: {layer!r}.")
     outer, inner = list(layers_of(model)), model._flatten_layers(include_self=False)
     # Layers of models come first: composite layers have parts called "query" or "dropout".
     found = [entry for entry in outer if entry.name == layer] or [entry for entry in inner if entry.name == layer]

@@ -1,9 +1,11 @@
 """The wording of argument errors, in one place: what was expected, what was received, and the remedy."""
 
 import difflib
+import numbers
 from contextlib import contextmanager
 
 import keras
+import numpy as np
 
 
 def choose(argument, name, table):
@@ -22,8 +24,17 @@ def nearest(name, names):
 
 
 def positive(argument, value):
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(f"`{argument}` must be an integer of at least 1. Received: {argument}={value!r}.")
+
+
+def finite(argument, tree):
+    """Raises for arrays with NaN or infinity, from which a model may make finite numbers all the same."""
+    for leaf in map(np.asarray, keras.tree.flatten(tree)):
+        broken = ~np.isfinite(leaf) if leaf.dtype.kind == "f" else np.zeros(leaf.shape, bool)
+        if broken.any():
+            where = f" in {rows(np.unique(np.argwhere(broken)[:, 0]))}" if leaf.ndim > 1 else ""
+            raise ValueError(f"`{argument}` must be finite. Received: NaN or infinite values{where}. Clean them.")
 
 
 def same_structure(argument, tree, inputs, remedy):

@@ -30,7 +30,7 @@ class Game:
     def values(self, coalitions):
         """`v(S)` of coalitions `(coalitions, players)`, booleans that all rows share: `(coalitions, batch)`."""
         # A forward pass holds several coalitions with all references, or one of them with a part of the references.
-        capacity = variants.capacity(self.inputs) if self.chunk is None else self.chunk
+        capacity = variants.capacity(self.inputs, self.chunk)
         parts = -(-self._count // variants.least(capacity, self._count))
         size = -(-self._count // parts)
 

@@ -4,7 +4,9 @@ Scores are summed over the batch, never averaged (an average would underflow in 
 All of it can be differentiated again.
 """
 
+import threading
 import warnings
+from contextlib import contextmanager
 
 import tensorflow as tf
 
@@ -17,7 +19,57 @@ def gradients(score, inputs, target=None):
         watched = floats(inputs)
         tape.watch(watched)
         total = tf.reduce_sum(score(inputs, target))
-    return fill(tape.gradient(total, watched), inputs)
+    slopes = tape.gradient(total, watched)
+    if _FORWARD.tape is not None:
+        slopes = [tf.stop_gradient(tf.zeros_like(x) if s is None else s) for s, x in zip(slopes, watched, strict=True)]
+        _FORWARD.tape.watch(slopes)
+        _FORWARD.seen.append((score, inputs, target, slopes))
+    return fill(slopes, inputs)
+
+
+class _Forward(threading.local):
+    """What `by_forward_mode` has seen so far in this thread (a replica is a thread)."""
+
+    tape, seen = None, ()
+
+
+_FORWARD = _Forward()
+
+
+def by_forward_mode(penalty):
+    """A penalty on `gradients`, whose own gradient is taken by reverse over forward mode.
+
+        d penalty / d weights = d <v, g> / d weights,    g = d score / d inputs,    v = d penalty / d g, held fixed
+
+    `<v, g>` is the derivative of the score in a direction: a forward-mode pass takes the place of the second reverse
+    pass. The value and its gradient are the same.
+
+    Args:
+        penalty: Function without arguments that returns a scalar first, and whatever else.
+    """
+    _FORWARD.tape, _FORWARD.seen = tf.GradientTape(watch_accessed_variables=False), []
+    try:
+        with _FORWARD.tape as tape:
+            value, *rest = penalty()
+    finally:
+        seen, _FORWARD.tape, _FORWARD.seen = _FORWARD.seen, None, ()
+    directions = tape.gradient(value, [slopes for *_, slopes in seen], unconnected_gradients="zero")
+    for (score, inputs, target, _), direction in zip(seen, directions, strict=True):
+        with tf.autodiff.ForwardAccumulator(floats(inputs), direction) as accumulator:
+            total = tf.reduce_sum(score(inputs, target))
+        along = accumulator.jvp(total, unconnected_gradients="zero")
+        value += along - tf.stop_gradient(along)
+    return value, *rest
+
+
+@contextmanager
+def fixed():
+    """Gradients in here are constants to a penalty: nothing is prepared for differentiating them once more."""
+    tape, _FORWARD.tape = _FORWARD.tape, None
+    try:
+        yield
+    finally:
+        _FORWARD.tape = tape
 
 
 def layer_gradients(score, observing, inputs, target, choose):

@@ -1,6 +1,6 @@
 """What a model's outputs are: probabilities, logits or plain numbers; and how to turn one into the other."""
 
-import inspect
+import numbers
 from typing import NamedTuple
 
 import keras
@@ -10,6 +10,10 @@ from tf_xai.core import checks
 
 _SOFTMAX_LOSSES = {"categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy"}
 _SIGMOID_LOSSES = {"binary_crossentropy", "binary_focal_crossentropy"}
+_NUMBER_LOSSES = {
+    *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_logarithmic_error"),
+    *("huber", "log_cosh", "poisson", "cosine_similarity"),
+}
 
 
 class Link(NamedTuple):
@@ -99,7 +103,8 @@ def _activation(model, output):
     """ "softmax", "sigmoid" or None: the activation at the end of a Functional or Sequential model."""
     if not getattr(model, "outputs", None):  # a subclassed model, or a Sequential that is not built
         return None
-    tensor = keras.tree.flatten(model.outputs)[index(model, output)]
+    tensors = keras.tree.flatten(model.outputs)
+    tensor = tensors[index(model, output, len(tensors))]
     history = tensor._keras_history
     layer = history.operation
     if isinstance(layer, keras.Model):
@@ -119,8 +124,7 @@ def _of_loss(loss):
         return Link("softmax", from_logits)
     if name in _SIGMOID_LOSSES:
         return Link("sigmoid", from_logits)
-    # Keras's other losses compare numbers; of a loss of the user's own nobody knows.
-    return Link("identity", None) if inspect.getmodule(loss).__name__.startswith("keras.") else Link(None, None)
+    return Link("identity" if name in _NUMBER_LOSSES else None, None)
 
 
 def _select(loss, output, model):
@@ -128,7 +132,7 @@ def _select(loss, output, model):
     if isinstance(loss, dict):
         return loss.get(output if isinstance(output, str) else names(model)[output or 0])
     if isinstance(loss, (list, tuple)):
-        return loss[index(model, output)]
+        return loss[index(model, output, len(loss))]
     return loss
 
 
@@ -139,12 +143,15 @@ def names(model):
     return list(getattr(model, "output_names", None) or [])
 
 
-def index(model, output):
-    """The position of an output among the leaves of the model's outputs."""
+def index(model, output, count):
+    """The position of an output among the `count` leaves of the model's outputs."""
     if isinstance(output, str):
         known = names(model)
         if output not in known:
             hint = checks.nearest(output, known)
             raise ValueError(f"Unknown `output`. Expected one of {known}. Received: {output!r}.{hint}")
         return known.index(output)
+    if output is not None and not (isinstance(output, numbers.Integral) and -count <= output < count):
+        known = names(model) or list(range(count))
+        raise ValueError(f"`output` must be one of {known}, or its position. Received: {output!r}.")
     return output or 0

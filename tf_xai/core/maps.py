@@ -41,7 +41,7 @@ def layer_maps(score, inputs, target, layer=None):
     return on_grid(activations, kinds), on_grid(slopes, kinds)
 
 
-def place(maps, score, inputs, resize=True):
+def place(maps, score, inputs, resize=True, relu=False):
     """A tree like `inputs`: maps `(batch, *spatial)` at the one input with such axes, zeros elsewhere.
 
     Args:
@@ -49,8 +49,9 @@ def place(maps, score, inputs, resize=True):
         score: A `Score`.
         inputs: Tensor or nested tensors, each `(batch, ...)`.
         resize: Whether to bring the maps to the size of the input, linearly.
+        relu: Whether to drop what is negative before.
     """
-    inputs = told_apart(score, inputs)
+    inputs, maps = told_apart(score, inputs), tf.nn.relu(maps) if relu else maps
     leaves, home = trees.leaves(inputs), home_of(maps.shape.rank - 1, inputs)
     placed = [trees.zeros_like(leaf) for leaf in leaves]
     if resize:

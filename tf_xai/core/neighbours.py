@@ -52,7 +52,7 @@ def hidden(game, count, seed):
 
 def around(game, background, count, seed):
     """Normal noise around every row, as wide as the columns of the background; the surrogate sees it standardised."""
-    rows = columns(game.inputs)
+    rows = trees.columns(game.inputs)
     mean, scale = _scales(background)
     noise = random.normal(seed, (count, rows.shape[1]))
     draw = lambda k: rows + scale * tf.gather(noise, k)[:, None]
@@ -63,7 +63,7 @@ def around(game, background, count, seed):
 def normal(game, background, count, seed):
     """Normal columns with the mean and width of the background's; the surrogate sees them standardised."""
     mean, scale = _scales(background)
-    instance = (columns(game.inputs) - mean) / scale
+    instance = (trees.columns(game.inputs) - mean) / scale
     noise = random.normal(seed, (count, mean.shape[0]))
     draw = lambda k: (mean + scale * tf.gather(noise, k))[:, None]
     moves = lambda k: tf.gather(noise, k) - instance[:, None]
@@ -72,7 +72,7 @@ def normal(game, background, count, seed):
 
 def quartiles(game, background, count, seed):
     """Every column by itself from one of its quartiles; the surrogate sees whether it is the row's own."""
-    rows, known = columns(game.inputs), columns(background)
+    rows, known = trees.columns(game.inputs), trees.columns(background)
     edges = _percentiles(known, (25, 50, 75))
     parts = [_normal_of(known, _bin(known, edges) == number) for number in range(4)]
     frequency, mean, scale = (tf.stack(part) for part in zip(*parts, strict=True))
@@ -100,23 +100,10 @@ def cosine(moves, width=None):
     return tf.exp(-tf.square(1 - tf.sqrt(tf.maximum(shown, 0.0))) / (2 * width**2))
 
 
-def columns(tree):
-    """All floating leaves side by side, `(batch, columns)`, float32."""
-    floats = [leaf for leaf in trees.leaves(tree) if trees.is_float(leaf)]
-    return tf.concat([tf.reshape(tf.cast(x, tf.float32), [tf.shape(x)[0], trees.row_size(x)]) for x in floats], axis=1)
-
-
 def as_inputs(values, inputs):
     """`(some, batch or 1, columns)` nested like inputs; leaves that are not floating point are those of the rows."""
-    leaves, start = [], 0
-    for leaf in trees.leaves(inputs):
-        if not trees.is_float(leaf):
-            leaves.append(trees.repeat(leaf, tf.shape(values)[0]))
-            continue
-        part = values[..., start : start + trees.row_size(leaf)]
-        leaves.append(tf.cast(tf.reshape(part, tf.concat([tf.shape(part)[:2], leaf.shape[1:]], 0)), leaf.dtype))
-        start += part.shape[-1]
-    return trees.pack(inputs, leaves)
+    own = lambda v, x: tf.cast(v, x.dtype) if trees.is_float(x) else trees.repeat(x, tf.shape(values)[0])
+    return trees.map_leaves(own, trees.of_columns(values, inputs), inputs)
 
 
 def _values(game, draw, count, shared=False):
@@ -143,7 +130,7 @@ def _for_all(values, target):
 
 def _scales(background):
     """Mean and standard deviation of every column; 1 for those that do not vary."""
-    values = columns(background)
+    values = trees.columns(background)
     scale = tf.math.reduce_std(values, axis=0)
     return tf.reduce_mean(values, axis=0), tf.where(scale > 0, scale, 1.0)
 

@@ -1,8 +1,6 @@
 """Places: where a model is explained, if not at its inputs. At the embeddings of token ids, or at a layer."""
 
-import itertools
-from contextlib import contextmanager
-from functools import partial, wraps
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 import keras
@@ -10,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_xai.core import baselines, checks, regions, trees
-from tf_xai.core.capture import arguments, find_layer, patched
+from tf_xai.core.capture import calls, find_layer
 from tf_xai.core.rules import Way
 
 
@@ -53,7 +51,7 @@ class Place:
         def give(layer, number, ids, output):
             return tf.cast(given[layer, number], output.dtype) if (layer, number) in given else output
 
-        with _calls(self._layers, give):
+        with calls(self._layers, give):
             return self.score(trees.pack(self.inputs, leaves), target)
 
     def points(self, inputs):
@@ -64,7 +62,7 @@ class Place:
             seen[layer, number] = output
             return output
 
-        with _calls(self._layers, see):
+        with calls(self._layers, see):
             self.model(inputs, training=False)
         together = lambda outputs: tf.concat(outputs, -1) if len(outputs) > 1 else outputs[0]
         sites = [together([tf.cast(seen[site[:2]], tf.float32) for site in group]) for group in self.sites]
@@ -92,7 +90,7 @@ class AtLayer(Place):
 
     def __init__(self, score, inputs, layer):
         layer, outputs = find_layer(score.model, layer), []
-        with _calls([layer], lambda layer, number, ids, output: outputs.append(output) or output):
+        with calls([layer], lambda layer, number, ids, output: outputs.append(output) or output):
             score.model(inputs, training=False)
         if not outputs or not tf.is_tensor(outputs[-1]) or not trees.is_float(outputs[-1]):
             raise ValueError(
@@ -197,24 +195,6 @@ def _check_range(ids, size):
         raise ValueError(f"Token ids must lie between 0 and {size - 1}. Received: {wrong.flat[0]}.")
 
 
-@contextmanager
-def _calls(layers, see):
-    """Puts `see(layer, number, first argument, output)` in the place of what layers put out, call by call."""
-
-    def wrap(layer, call):
-        count = itertools.count()
-
-        @wraps(call)
-        def seen(*args, **kwargs):
-            first = next(iter(arguments(call, args, kwargs).values()))
-            return see(layer, next(count), first, call(*args, **kwargs))
-
-        return seen
-
-    with patched(layers, wrap):
-        yield
-
-
 def embedding_layers(model):
     """The layers that look up ids."""
     return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
@@ -225,10 +205,10 @@ def embeddings(model, inputs):
     layers, sites = embedding_layers(model), []
 
     def look(*leaves):
-        calls = []
-        with _calls(layers, lambda *call: calls.append(call) or call[-1]):
+        seen = []
+        with calls(layers, lambda *call: seen.append(call) or call[-1]):
             model(trees.pack(inputs, leaves), training=False)
-        for layer, number, ids, output in calls:
+        for layer, number, ids, output in seen:
             for i in (i for i, leaf in enumerate(leaves) if ids in Way(ids, [leaf])):
                 if output.shape.rank != leaves[i].shape.rank + 1 or ids.shape[-1:] != leaves[i].shape[-1:]:
                     raise ValueError(

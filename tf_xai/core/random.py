@@ -29,7 +29,7 @@ def uniform(seed, shape):
 def normals(seed, indices, shape):
     """One independent standard normal draw of `shape` for every index: `(len(indices), *shape)`."""
     # Hashed first: seeds of successive training steps differ by one, as those of successive indices do.
-    seed = tf.random.stateless_uniform((2,), key(seed), None, None, tf.int32, alg="philox")
+    seed = _hash(seed)
     return tf.map_fn(lambda k: normal(seed + k * tf.constant([0, 1]), shape), indices, fn_output_signature=tf.float32)
 
 
@@ -39,5 +39,10 @@ def permutation(seed, count):
 
 
 def fold(seed, number):
-    """A new seed made of a seed and a number, for a second independent stream."""
-    return key(seed) + tf.constant([1, 0]) * (7919 * (number + 1))
+    """A new seed made of a seed and a number, for an independent stream; folds of folds are independent too."""
+    return _hash(_hash(seed) + tf.constant([0, 1]) * number)
+
+
+def _hash(seed):
+    """A seed that has nothing in common with those next to it."""
+    return tf.random.stateless_uniform((2,), key(seed), None, None, tf.int32, alg="philox")

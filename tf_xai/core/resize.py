@@ -15,6 +15,11 @@ def resize(maps, shape):
     return maps
 
 
+def average(leaf, length, axis):
+    """A leaf with another length along an axis: every new cell is the mean of what it covers."""
+    return along(leaf, _overlap(tf.shape(leaf)[axis], length), axis)
+
+
 def blur(leaf, axes, scale):
     """A leaf blurred along these axes by a Gaussian, and the derivative of that by the scale.
 
@@ -52,3 +57,10 @@ def _interpolation(length, wanted):
     position = (tf.range(wanted, dtype=tf.float32) + 0.5) * ratio - 0.5
     position = tf.clip_by_value(position, 0.0, tf.cast(length - 1, tf.float32))
     return tf.maximum(0.0, 1.0 - tf.abs(position[:, None] - tf.range(length, dtype=tf.float32)))
+
+
+def _overlap(length, wanted):
+    """The matrix `(wanted, length)` of the shares that old cells have in every new one."""
+    ratio = tf.cast(length, tf.float32) / tf.cast(wanted, tf.float32)
+    start, old = ratio * tf.range(wanted, dtype=tf.float32)[:, None], tf.range(length, dtype=tf.float32)
+    return tf.maximum(0.0, tf.minimum(start + ratio, old + 1) - tf.maximum(start, old)) / ratio

@@ -66,22 +66,30 @@ class Score:
             )
         if self._units(outputs) == 1:
             return tf.fill([tf.shape(values)[0]], values.shape[-1] - 1)
+        if self.link.settle(self._units(outputs)).kind == "identity":
+            raise ValueError(
+                f"`target` must be given for a regression with {values.shape[-1]} outputs: no class is predicted. Pass "
+                "the number of an output, such as `target=0`, or one weight per output."
+            )
         return tf.argmax(values, axis=-1, output_type=tf.int32)
 
     def from_labels(self, labels, outputs):
         """The target that the labels `y` of a training batch stand for, given the model's outputs.
 
-        Classes, one-hot and multi-hot rows explain the true classes. A regression explains its output, or their sum.
+        Classes, one-hot and multi-hot rows explain the true classes, of all positions where there are several, as in
+        segmentation. A regression explains its output, or their sum.
         """
         values, labels = self.values(outputs), tf.convert_to_tensor(self.select(labels))
         kind = self.link.settle(self._units(outputs)).kind
+        places = tf.shape(values)[:-1]  # the rows, or every position of every row
         if self._units(outputs) == 1:
             if kind != "sigmoid":
-                return self.target_of(outputs)
-            positive = tf.cast(tf.reshape(labels, [-1, 1]), tf.float32)
-            return tf.concat([1 - positive, positive], axis=1)
+                return self.target_of(outputs) if values.shape.rank == 2 else tf.ones_like(values)
+            positive = tf.reshape(tf.cast(labels, tf.float32), places)
+            return tf.stack([1 - positive, positive], axis=-1)
         if labels.shape.rank < values.shape.rank or labels.shape[-1] == 1:
-            return tf.cast(tf.reshape(labels, [-1]), tf.int32)
+            classes = tf.reshape(tf.cast(labels, tf.int32), places)
+            return classes if values.shape.rank == 2 else tf.one_hot(classes, values.shape[-1])
         if kind is None:
             raise ValueError(
                 f"Labels of shape {tuple(labels.shape)} may be classes or numbers, and nothing says which. Compile "
@@ -99,7 +107,7 @@ class Score:
         if len(leaves) > 1 and self.output is None:
             known = list(tree) if isinstance(tree, dict) else links.names(self.model) or list(range(len(leaves)))
             raise ValueError(f"The model has several outputs. Pass `output=`, one of {known}.")
-        return leaves[links.index(self.model, self.output)]
+        return leaves[links.index(self.model, self.output, len(leaves))]
 
     def _units(self, outputs):
         outputs = self.select(outputs)
@@ -108,7 +116,7 @@ class Score:
     def check(self, target):
         """What only concrete targets show: classes that do not exist, and weights under which the score is constant."""
         target = np.asarray(target)
-        if self.classes == 1 and target.any():
+        if self.classes == 1 and target.ndim == 1 and target.any():
             raise ValueError(_NO_CLASSES)
         if target.ndim == 1:
             wrong = np.flatnonzero((target < 0) | (target >= self.classes))

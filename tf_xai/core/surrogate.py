@@ -38,10 +38,7 @@ def fit(design, values, weights=None, ridge=0.0):
 
     Returns: Residual and total sum of squares, two `(batch,)`.
     """
-    weights = tf.ones(tf.shape(design)[:1]) if weights is None else weights
-    root = tf.sqrt(weights)[:, None]
-    centre = lambda matrix: root * (matrix - tf.tensordot(weights / tf.reduce_sum(weights), matrix, 1))
-    design, values = centre(design), centre(values)
+    design, values = _centred(design, values, weights)
     if ridge:
         gram = tf.matmul(design, design, transpose_a=True) + ridge * tf.eye(design.shape[1])
         factor = tf.linalg.cholesky(gram)
@@ -50,6 +47,26 @@ def fit(design, values, weights=None, ridge=0.0):
         basis, _ = tf.linalg.qr(design)
         fitted = tf.matmul(basis, tf.matmul(basis, values, transpose_a=True))
     return tf.reduce_sum(tf.square(values - fitted), axis=0), tf.reduce_sum(tf.square(values), axis=0)
+
+
+def coefficients(design, values):
+    """The slopes of the least-squares fit with intercept: `(players, batch)`.
+
+    Args:
+        design: `(samples, players)`, of full rank with more samples than players.
+        values: `(samples, batch)`.
+    """
+    design, values = _centred(design, values)
+    basis, triangle = tf.linalg.qr(design)
+    return tf.linalg.triangular_solve(triangle, tf.matmul(basis, values, transpose_a=True), lower=False)
+
+
+def _centred(design, values, weights=None):
+    """Both less their weighted means, times the roots of the weights."""
+    weights = tf.ones(tf.shape(design)[:1]) if weights is None else weights
+    root = tf.sqrt(weights)[:, None]
+    centre = lambda matrix: root * (matrix - tf.tensordot(weights / tf.reduce_sum(weights), matrix, 1))
+    return centre(design), centre(values)
 
 
 def moments(moves, weigh, values, inputs):

@@ -42,7 +42,8 @@ def subtract(tree, other):
 
 def multiply(tree, other):
     """In float32, as attributions are."""
-    return map_leaves(lambda x, y: tf.cast(x, tf.float32) * tf.cast(y, tf.float32), tree, other)
+    product = lambda x, y: tf.cast(x, tf.float32) * tf.cast(y, tf.float32)
+    return map_leaves(lambda x, y: product(x, y) if is_float(x) else tf.zeros(tf.shape(x)), tree, other)
 
 
 def square(tree):
@@ -82,6 +83,30 @@ def split(tree, count):
 def take(tree, rows):
     """The rows with these indices."""
     return map_leaves(lambda x: tf.gather(x, rows), tree)
+
+
+def columns(tree, inputs=None):
+    """The features of all floating leaves side by side: `(batch, columns)`, float32.
+
+    Of a tree like `inputs`, those that are floating there.
+    """
+    pairs = zip(leaves(tree), leaves(tree if inputs is None else inputs), strict=True)
+    row = lambda leaf, x: tf.reshape(tf.cast(leaf, tf.float32), [tf.shape(leaf)[0], _features(x)])
+    return tf.concat([row(leaf, x) for leaf, x in pairs if is_float(x)], axis=1)
+
+
+def of_columns(values, inputs):
+    """The inverse, with any axes before the columns: a tree like `inputs`, zeros for what is not floating."""
+    floats, rows = [leaf for leaf in leaves(inputs) if is_float(leaf)], tf.shape(values)[:-1]
+    parts = iter(tf.split(values, [_features(leaf) for leaf in floats], axis=-1, num=len(floats)))
+    shaped = lambda x: tf.reshape(next(parts), tf.concat([rows, tf.shape(x)[1:]], 0)) if is_float(x) else zeros_like(x)
+    return pack(inputs, [shaped(leaf) for leaf in leaves(inputs)])
+
+
+def _features(leaf):
+    """How many numbers a row has: an int where the shape is static, else a scalar tensor."""
+    static = tf.TensorShape(leaf.shape)[1:].num_elements()
+    return tf.reduce_prod(tf.shape(leaf)[1:]) if static is None else static
 
 
 def sum_features(tree):

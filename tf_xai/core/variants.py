@@ -7,7 +7,7 @@ variant with weight zero.
 
 import tensorflow as tf
 
-from tf_xai.core import trees
+from tf_xai.core import checks, trees
 
 # Input elements in one forward pass: enough to keep the cores busy, little enough to keep memory bounded.
 ELEMENTS = 2**21
@@ -80,11 +80,15 @@ def fold(step, state, count, inputs, chunk=None, at_once=1):
 
 def _chunk(chunk, count, inputs):
     """The chunk asked for, or as many variants as stay within `ELEMENTS`."""
-    return least(capacity(inputs) if chunk is None else chunk, count)
+    return least(capacity(inputs, chunk), count)
 
 
-def capacity(inputs):
-    """The variants of a batch that stay within `ELEMENTS`, at least one."""
+def capacity(inputs, chunk=None):
+    """The variants of a batch in one pass: `chunk`, or as many as stay within `ELEMENTS`, at least one."""
+    if chunk is not None:
+        if not tf.is_tensor(chunk):
+            checks.positive("chunk", chunk)
+        return chunk
     batch = trees.batch_size(inputs)
     rows = max(1, ELEMENTS // max(1, trees.row_size(inputs)))
     return max(1, rows // max(1, batch)) if isinstance(batch, int) else tf.maximum(1, rows // tf.maximum(batch, 1))

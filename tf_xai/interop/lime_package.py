@@ -7,7 +7,7 @@ options are those of the score (`output`, `space`, `from_logits`), of the packag
 
 import numpy as np
 
-from tf_xai.core import data
+from tf_xai.core import checks, data
 from tf_xai.interop.predict import Predict, sort, strings
 
 # What lime calls the rows and the model.
@@ -22,7 +22,7 @@ def lime_tabular(model, x, background, *, target=None, **options):
         x: Array or data frame `(rows, columns)`.
         background: Rows of the training data, `(any, columns)`.
         target: Class of every row, or one for all; None explains the predicted class, or the output of a regression.
-            `e.available_labels()` says which class it is, `e.as_list(label=...)` asks for it.
+            `e.as_list()` shows it, and `e.available_labels()` says which class it is.
         **options: Of the score, the explainer and its call, such as `space`, `num_features` or `random_state`.
 
     Returns: A list of `lime.explanation.Explanation`.
@@ -54,8 +54,8 @@ def lime_image(model, x, *, target=None, **options):
         raise ValueError(f"`x` must hold images `(rows, height, width, 1 or 3)`. Received: {x.shape}.")
     channels = x.shape[-1]
     score, made, asked = _sort("lime_image", LimeImageExplainer, options)
-    predict = Predict(model, lambda images: images[..., :channels], **score)
-    return _explain(LimeImageExplainer(**made), predict, np.repeat(x, 3 // channels, axis=-1), target, asked)
+    predict, images = Predict(model, lambda images: images[..., :channels], **score), np.repeat(x, 3 // channels, -1)
+    return _explain(LimeImageExplainer(**made), predict, images, predict.classes(images, target), asked)
 
 
 def lime_text(model, x, *, encode=None, target=None, **options):
@@ -70,28 +70,42 @@ def lime_text(model, x, *, encode=None, target=None, **options):
         raise TypeError(f"`x` must be a list of strings. Received: one string, {x[:20]!r}. Pass `[text]`.")
     score, made, asked = _sort("lime_text", LimeTextExplainer, options)
     predict = Predict(model, strings(model, encode), **score)
-    return _explain(LimeTextExplainer(**made), predict, list(x), target, asked)
+    return _explain(LimeTextExplainer(**made), predict, list(x), predict.classes(list(x), target), asked)
 
 
 def _table(name, package, model, x, background, target, options):
-    rows, background = (np.asarray(data.without_frames(part), "float64") for part in (x, background))
     score, made, asked = _sort(name, package, options, given=("training_data", "mode"))
     predict = Predict(model, **score)
-    target = predict.classes(rows, target)
+    if isinstance(x, dict) or len(getattr(predict.score.model, "inputs", None) or [x]) > 1:
+        raise ValueError(
+            f"`{name}` explains models of one array. Received: {checks.outline(x)} for a model of several inputs. Use "
+            "`xai.explain(model, x, method='lime')`, which takes any."
+        )
+    rows, background = (np.asarray(data.without_frames(part), "float64") for part in (x, background))
+    classes = predict.classes(rows, target)
     explainer = package(background, "regression" if predict.is_regression else "classification", **made)
-    return _explain(explainer, predict, rows, target, asked)
+    return _explain(explainer, predict, rows, classes, asked)
 
 
 def _sort(name, package, options, given=()):
     return sort(name, options, package, package.explain_instance, given=(*given, *_ROW_AND_MODEL))
 
 
-def _explain(explainer, predict, rows, target, asked):
+def _explain(explainer, predict, rows, classes, asked):
     """One explanation per row, of its class, unless lime's own options say which classes."""
-    classes = predict.classes(rows, target)
     free = {"labels", "top_labels"} & set(asked)
     label = lambda number: {} if free else {"labels": (int(number),), "top_labels": None}
     return [
-        explainer.explain_instance(row, predict, **asked, **label(number))
+        _of_its_class(explainer.explain_instance(row, predict, **asked, **label(number)), int(number))
         for row, number in zip(rows, classes, strict=True)
     ]
+
+
+def _of_its_class(explanation, number):
+    """Shows the explained class where no label is asked for: lime takes class 1, explained or not."""
+    if getattr(explanation, "mode", None) == "classification":
+        number = number if number in explanation.local_exp else explanation.available_labels()[0]
+        for name in ("as_list", "as_pyplot_figure"):
+            show = getattr(explanation, name)
+            setattr(explanation, name, lambda label=number, show=show, **options: show(label, **options))
+    return explanation

@@ -6,10 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_xai.core import checks, data, trees, variants
-from tf_xai.core.score import Score, read_target
+from tf_xai.core.score import SCORE_OPTIONS, Score, read_target
 from tf_xai.core.tracing import trace
-
-SCORE = ("output", "space", "from_logits")
 
 
 class Predict:
@@ -71,7 +69,12 @@ def strings(model, encode):
     """A function of strings to the model's inputs: `encode`, or the strings themselves in the shape it declares."""
     if encode is not None:
         return lambda rows: encode([str(row) for row in rows])
-    rank = len(model.inputs[0].shape) if getattr(model, "inputs", None) else 1
+    specs = getattr(model, "inputs", None)
+    if specs and specs[0].dtype != "string":
+        raise ValueError(
+            f"The model takes {specs[0].dtype}, not strings. Pass `encode=`, a function of a list of strings to that."
+        )
+    rank = len(specs[0].shape) if specs else 1
     return lambda rows: tf.reshape(tf.constant([str(row) for row in rows]), [-1] + [1] * (rank - 1))
 
 
@@ -85,7 +88,7 @@ def sort(name, options, *functions, given=()):
         given: Names of arguments that are not the user's.
     """
     known = [
-        set(SCORE),
+        set(SCORE_OPTIONS),
         *(set(_names(function)) - {"self", "args", "kwargs", "call_args", *given} for function in functions),
     ]
     everything = sorted(set().union(*known))

@@ -81,6 +81,11 @@ def shap_partition(model, x, background=None, *, encode=None, target=None, **opt
         return _pick(package(predict, masker, **made)(list(x), **asked), predict.classes(x, target))
     table = _Table(model, x, score)
     if np.ndim(table.x) == 4:
+        if np.ndim(background) == 4:
+            raise ValueError(
+                "`background` of images must be one image, a number or a name: what hides a region. Received: shape "
+                f"{np.shape(background)}. Pass an image of these, or their mean, `background.mean(axis=0)`."
+            )
         masker = shap.maskers.Image(0.0 if background is None else background, table.x.shape[1:])
         e = package(Predict(model, **score), masker, **made)(table.x, **asked)
     else:

@@ -98,7 +98,7 @@ class ExplanationLoss:
         return cls(**keras.saving.deserialize_keras_object(config))
 
     def __repr__(self):
-        values = {name: getattr(self, name) for name in self.get_config()}
+        values = {name: getattr(self, name, value) for name, value in self.get_config().items()}
         words = [f"{name}={value!r}" for name, value in values.items() if value is not None]
         return f"{type(self).__name__}({', '.join(words)})"
 
@@ -115,8 +115,8 @@ class AttributionLoss(ExplanationLoss):
         super().__init__(**common)
         self.explainer = explainer if isinstance(explainer, Explainer) else Explainer(explainer)
 
-    def bind(self, model):
-        return self.explaining().bind(model)
+    def bind(self, model, **options):
+        return self.explaining(**options).bind(model)
 
     def explaining(self, **options):
         """The explainer as a training step uses it, of the output that the loss is about, with further options."""

@@ -27,5 +27,6 @@ def completeness(score, inputs, target, attributions, *, baseline="zeros", basel
     if baseline_score is None:
         baseline_score = score(baselines.resolve(baseline, inputs), target)
     gap = score(inputs, target) - baseline_score
-    error = tf.abs(trees.sum_features(attributions) - gap) / tf.abs(gap)
+    # Where there is no gap, the division is not made at all: its gradient would not be finite.
+    error = tf.abs(trees.sum_features(attributions) - gap) / tf.abs(tf.where(gap == 0, 1.0, gap))
     return tf.where(gap == 0, float("nan"), error)

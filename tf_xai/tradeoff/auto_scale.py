@@ -1,9 +1,11 @@
 """Penalties whose size follows that of the task loss."""
 
+from typing import ClassVar
+
 import keras
 import tensorflow as tf
 
-from tf_xai.tradeoff.base import Fixed
+from tf_xai.tradeoff.base import LARGEST, Fixed
 
 
 @keras.saving.register_keras_serializable("tf_xai")
@@ -21,7 +23,7 @@ class AutoScale(Fixed):
     """
 
     varies = True
-    start = {"task": 0.0, "penalty": 0.0}
+    start: ClassVar = {"task": 0.0, "penalty": 0.0}
 
     def __init__(self, share=0.1, momentum=0.98):
         if not share > 0:
@@ -32,7 +34,8 @@ class AutoScale(Fixed):
 
     def factor(self, state, step):
         # Both means started at zero alike, which their ratio does not show.
-        return self.share * tf.math.divide_no_nan(+state["task"], +state["penalty"])
+        ratio = tf.math.divide_no_nan(state["task"], state["penalty"])
+        return tf.minimum(self.share * ratio, LARGEST)
 
     def update(self, state, task, penalty):
         sensible = tf.math.is_finite(task) & tf.math.is_finite(penalty)

@@ -1,8 +1,13 @@
 """Tradeoff: how the task loss and the explanation losses become what is minimised."""
 
+from typing import ClassVar
+
 import keras
 
 from tf_xai.core import checks
+
+# Beyond it a factor that adapts leaves nothing of the task; its inverse leaves nothing of the penalties.
+LARGEST = 1e6
 
 
 @keras.saving.register_keras_serializable("tf_xai")
@@ -14,7 +19,7 @@ class Fixed:
     are saved with it: `start` has their names and first values.
     """
 
-    start = {}
+    start: ClassVar = {}
     varies = False  # whether the factor is worth a line in the logs
     merges = False
 
@@ -28,7 +33,13 @@ class Fixed:
         return 1.0
 
     def update(self, state, task, penalty):
-        """Learns from a training step: its task loss, and the sum of its weighted penalties before the factor."""
+        """Learns from a training step, before its factor is asked for.
+
+        Args:
+            state: What is remembered, and is to be assigned.
+            task: The task loss, of all replicas.
+            penalty: The sum of the weighted penalties, without the factor.
+        """
 
     def merge(self, gradients):
         """One gradient from those of the task and of every weighted penalty: lists of tensors, all in one order."""
@@ -49,6 +60,6 @@ def get(tradeoff):
     """A `Fixed` or one of its kind, or a TypeError that says what else was passed."""
     if isinstance(tradeoff, Fixed):
         return tradeoff
-    names = [cls.__name__ for cls in Fixed.__subclasses__()]
+    names = [cls.__name__ for cls in (Fixed, *Fixed.__subclasses__())]
     hint = checks.nearest(tradeoff, names) if isinstance(tradeoff, str) else ""
     raise TypeError(f"`tradeoff` takes an object of `tf_xai.tradeoff`, one of {names}. Received: {tradeoff!r}.{hint}")

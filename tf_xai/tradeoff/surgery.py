@@ -5,6 +5,9 @@ import tensorflow as tf
 
 from tf_xai.tradeoff.base import Fixed
 
+# Moves of weight from one gradient to another, where there are more than two.
+STEPS = 30
+
 
 @keras.saving.register_keras_serializable("tf_xai")
 class PCGrad(Fixed):
@@ -37,8 +40,8 @@ class MGDA(Fixed):
 
         min |sum_i a_i g_i|^2,    a_i >= 0,    sum_i a_i = 1
 
-    Found by Frank-Wolfe steps; for a task and one penalty the first is exact. A gradient of zero, as of a loss that is
-    not due at a step, takes no part. Every penalty costs a backward pass of its own.
+    Found by pairwise Frank-Wolfe steps; for a task and one penalty the first is exact. A gradient of zero, as of a loss
+    that is not due at a step, takes no part. Every penalty costs a backward pass of its own.
 
     Args:
         normalize: Whether to compare directions only, by scaling every gradient to the length of the task's. Else the
@@ -61,13 +64,13 @@ class MGDA(Fixed):
             own *= tf.math.divide_no_nan(length[0], length)[:, None]
         gram = tf.matmul(own, own, transpose_b=True)
         weights = _one_hot_least(tf.linalg.diag_part(gram), takes_part)
-        for _ in range(1 if len(gradients) == 2 else 20):
+        for _ in range(1 if len(gradients) == 2 else STEPS):
             slopes = tf.linalg.matvec(gram, weights)
-            corner = _one_hot_least(slopes, takes_part)
-            move = corner - weights
-            # The point on the line to that corner that is nearest to the origin.
+            least, most = _one_hot_least(slopes, takes_part), _one_hot_least(-slopes, weights > 0)
+            move = least - most
+            # As far as the point on that line that is nearest to the origin, and no weight below zero.
             step = -tf.math.divide_no_nan(_dot(move, slopes), _dot(move, tf.linalg.matvec(gram, move)))
-            weights += tf.clip_by_value(step, 0.0, 1.0) * move
+            weights += tf.clip_by_value(step, 0.0, _dot(most, weights)) * move
         return _unflat(tf.linalg.matvec(own, weights, transpose_a=True), gradients[0])
 
     def get_config(self):

@@ -1,24 +1,34 @@
 """Term: one explanation loss at work in one model."""
 
 import inspect
+from functools import partial
 
 import keras
 import tensorflow as tf
 
 from tf_xai.core import checks, trees
+from tf_xai.core.gradients import by_forward_mode
+from tf_xai.losses.base import AttributionLoss
+from tf_xai.losses.kinks import warn_of_kinks
 
 # An automatic weight that is not set yet.
 UNSET = -1.0
 
 
 class Term:
-    """An explanation loss bound to a model, with its line in the logs and its weight."""
+    """An explanation loss bound to a model, with its line in the logs and its weight.
 
-    def __init__(self, loss, model, state):
+    Args:
+        forward: Whether penalties on gradients are differentiated by reverse over forward mode.
+    """
+
+    def __init__(self, loss, model, state, forward):
         self.loss, self.line, self.weight_line = loss, f"xai_{loss.name}_loss", f"xai_{loss.name}_weight"
-        self._explain = loss.bind(model)
+        self._explain, self._forward = loss.bind(model), forward
         self.score = loss.score(self._explain)
-        self.metric = keras.metrics.Mean(name=self.line)
+        if isinstance(loss, AttributionLoss):
+            warn_of_kinks(loss, self.score)
+        self.metric = _MeanIfAny(name=self.line)
         self._auto = state.variable(loss.name, UNSET) if loss.weight == "auto" else None
 
     @property
@@ -30,7 +40,7 @@ class Term:
     def shares(self):
         """Whether the gradients of the task's own forward pass serve, so that none is made for the loss."""
         by_gradient = getattr(self._explain, "method", None) == "gradient" and self._explain.at_inputs
-        return by_gradient and self.loss.every == self.loss.fraction == 1
+        return by_gradient and not self._forward and self.loss.every == self.loss.fraction == 1
 
     def lacks(self, evidence, training):
         """Whether there is no evidence for a loss that needs some: an error in training, silence in validation."""
@@ -51,34 +61,36 @@ class Term:
         if sample_weight is not None:
             sample_weight = tf.reshape(tf.cast(self.score.select(sample_weight), tf.float32), [-1])
         if step is not None and self.loss.fraction < 1:
-            some = _turn(trees.batch_size(batch.inputs), self.loss.fraction, step)
+            some = _turn(trees.batch_size(batch.inputs), self.loss.fraction, step // self.loss.every)
             batch = batch.take(some)
             sample_weight = None if sample_weight is None else tf.gather(sample_weight, some)
-        rows = lambda: self._rows(batch, shared)
+        compute = lambda: self._mean_and_rows(batch, shared, sample_weight)
+        if step is not None and self._forward:
+            compute = partial(by_forward_mode, compute)
         if step is None or self.loss.every == 1:
-            due, values = True, rows()
+            due, (mean, rows) = True, compute()
         else:
             due = step % self.loss.every == 0
-            values = tf.cond(due, rows, lambda: tf.zeros([trees.batch_size(batch.inputs)]))
-        self.metric.update_state(values, tf.fill(tf.shape(values), tf.cast(due, tf.float32)))
-        weighted = values if sample_weight is None else values * sample_weight
-        # A replica may have no rows at all: its mean is zero, as that of Keras's losses.
-        return tf.math.divide_no_nan(tf.reduce_sum(weighted), tf.cast(tf.size(values), tf.float32))
+            mean, rows = tf.cond(due, compute, lambda: (0.0, tf.zeros([trees.batch_size(batch.inputs)])))
+        self.metric.update_state(rows, tf.fill(tf.shape(rows), tf.cast(due, tf.float32)))
+        return mean
 
-    def _rows(self, batch, shared):
-        """The penalty of every row, `(batch,)`, with the gradients of a shared forward pass where there is one."""
+    def _mean_and_rows(self, batch, shared, sample_weight):
+        """The weighted mean penalty and that of every row; with the gradients of a shared pass where there is one."""
         explain = self._explain
         if shared is not None and self.shares:
-            explain = lambda inputs, target: shared.gradients(self.score, target)
+            explain = _FromSharedPass(explain, shared, batch.inputs)
         with checks.context(f"While computing {self.loss!r} of inputs of shape {checks.shapes(batch.inputs)}."):
-            return tf.cast(self.loss.call(explain, batch), tf.float32)
+            rows = tf.cast(self.loss.call(explain, batch), tf.float32)
+        weighted = rows if sample_weight is None else rows * sample_weight
+        # A replica may have no rows at all: its mean is zero, as that of Keras's losses.
+        return tf.math.divide_no_nan(tf.reduce_sum(weighted), tf.cast(tf.size(rows), tf.float32)), rows
 
     def weigh(self, penalty, task, training):
         """The penalty times its weight; an automatic weight is set by the first training step with a penalty."""
-        if training:
-            penalty = self.loss.every * penalty
+        times = self.loss.every if training else 1
         if self._auto is None:
-            return self.loss.weight * penalty
+            return times * self.loss.weight * penalty
         weight = tf.convert_to_tensor(self._auto)
         if training:
             task, penalty_of_all = of_all_replicas(task, penalty)
@@ -87,7 +99,29 @@ class Term:
             sensible = tf.math.is_finite(share) & (penalty_of_all > 1e-6 * task)
             weight = tf.where((weight < 0) & sensible, share, weight)
             self._auto.assign(weight)
-        return tf.maximum(weight, 0.0) * penalty
+        return times * tf.maximum(weight, 0.0) * penalty
+
+
+class _FromSharedPass:
+    """A bound explainer whose gradients at the inputs of the batch come from the task's own forward pass."""
+
+    def __init__(self, explain, shared, inputs):
+        self._explain, self._shared, self._inputs = explain, shared, inputs
+
+    def __call__(self, inputs, target):
+        # A loss may ask for gradients at other inputs as well.
+        at_batch = inputs is self._inputs
+        return self._shared.gradients(self._explain.score, target) if at_batch else self._explain(inputs, target)
+
+    def __getattr__(self, name):
+        return getattr(self._explain, name)
+
+
+class _MeanIfAny(keras.metrics.Mean):
+    """A mean that is NaN where there was nothing, such as an epoch in which no step was due."""
+
+    def result(self):
+        return tf.where(self.count > 0, super().result(), float("nan"))
 
 
 def of_all_replicas(*numbers):
@@ -96,10 +130,10 @@ def of_all_replicas(*numbers):
     return tf.unstack(tf.distribute.get_replica_context().all_reduce("sum", own))
 
 
-def _turn(count, fraction, step):
-    """The rows whose turn it is at a step: the next ones of the batch, so that in time all places have theirs."""
+def _turn(count, fraction, turn):
+    """The rows whose turn it is: the next ones of the batch, so that in time all places have theirs."""
     many = tf.cast(tf.math.ceil(fraction * tf.cast(count, tf.float32)), tf.int32)
-    return (step * many + tf.range(many)) % tf.maximum(count, 1)
+    return (turn * many + tf.range(many)) % tf.maximum(count, 1)
 
 
 class State(keras.layers.Layer):

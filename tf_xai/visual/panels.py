@@ -37,7 +37,7 @@ def bars(values, names, top):
         axis.barh([names[i] for i in order], values[order], color=[color(values[i]) for i in order])
         axis.axvline(0, color="0.3", linewidth=0.8)
         axis.xaxis.set_major_locator(MaxNLocator(4))
-        _plain(axis)
+        plain(axis)
 
     return Panel(draw, height=max(2.6, 0.6 + 0.2 * len(order)))
 
@@ -56,7 +56,7 @@ def series(values, inputs):
         axis.imshow(band, aspect="auto", interpolation="nearest", extent=extent)
         axis.plot(inputs, color="0.2", linewidth=1 if len(inputs) < 500 else 0.3)
         axis.set_xlabel("step", fontsize=8)
-        _plain(axis)
+        plain(axis)
 
     return Panel(draw, width=3.0 if len(inputs) < 100 else 6.0)
 
@@ -121,6 +121,7 @@ def matrix(values, words, largest=None):
     return Panel(draw, width=2.4, height=2.9)
 
 
-def _plain(axis):
+def plain(axis):
+    """Small numbers, and no frame."""
     axis.tick_params(labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)

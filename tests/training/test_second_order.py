@@ -1,0 +1,93 @@
+"""Penalties on gradients, differentiated in reverse twice or in reverse over forward mode: the same training."""
+
+import keras
+import numpy as np
+import pytest
+
+import tf_xai as xai
+from tests.models import cnn, dict_model, mlp
+from tests.training.models import assert_close, masks_like, table, trained, with_batch_norm
+
+EXPLAINERS = {
+    "gradient": "gradient",
+    "log_probability": xai.Explainer("gradient", space="log_probability"),
+    "integrated_gradients": xai.Explainer("integrated_gradients", steps=4, baseline=0.5),
+    "expected_gradients": "expected_gradients",
+    "smooth_grad": xai.Explainer("smooth_grad", samples=3),
+}
+
+
+@pytest.fixture
+def data(rng):
+    x, y = table(rng)
+    return xai.with_evidence(x, irrelevant=masks_like(rng, x)), y
+
+
+def both(base, explainer, x, y, weight=3.0, **options):
+    """The weights after training in either form. `every` and `fraction` go to the loss."""
+    own = {name: options.pop(name) for name in ("every", "fraction") if name in options}
+    loss = lambda: xai.losses.RightReasons(explainer, weight=weight, **own)
+    return [trained(base, loss(), x, y, second_order=form, **options)[0] for form in ("forward", "reverse")]
+
+
+@pytest.mark.parametrize("explainer", EXPLAINERS)
+def test_same_training(explainer, data):
+    forward, reverse = both(mlp(activation="gelu"), EXPLAINERS[explainer], *data)
+    assert_close(forward, reverse)
+
+
+def test_the_penalty_moves_the_weights(data):
+    """Else the comparison would say nothing."""
+    with_penalty, _ = both(mlp(activation="gelu"), "gradient", *data)
+    without, _ = both(mlp(activation="gelu"), "gradient", *data, weight=0.0)
+    assert max(np.abs(w - p).max() for w, p in zip(with_penalty, without, strict=True)) > 1e-3
+
+
+@pytest.mark.parametrize("build", [with_batch_norm, lambda: keras.Sequential([keras.Input((4,)), *mlp().layers])])
+def test_other_bases(build, data):
+    assert_close(*both(build(), "gradient", *data))
+
+
+def test_nested_inputs(rng):
+    base = dict_model()
+    x = {name: rng.normal(size=(12, *tensor.shape[1:])).astype("float32") for name, tensor in base.input.items()}
+    y = rng.integers(0, base.output.shape[-1], 12)
+    assert_close(*both(base, "expected_gradients", xai.with_evidence(x, irrelevant=masks_like(rng, x)), y))
+
+
+def test_images(rng):
+    base = cnn()
+    x = rng.normal(size=(8, *base.input_shape[1:])).astype("float32")
+    y = rng.integers(0, base.output_shape[-1], 8)
+    assert_close(*both(base, "gradient", xai.with_evidence(x, irrelevant=masks_like(rng, x)), y))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"jit_compile": True},
+        {"run_eagerly": True},
+        {"every": 2, "fraction": 0.5},
+        {"fit_options": {"sample_weight": np.linspace(0, 1, 12), "batch_size": 4}},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_modes(options, data):
+    assert_close(*both(mlp(activation="gelu"), "expected_gradients", *data, **options))
+
+
+def test_auto_is_forward_under_xla_only(data, monkeypatch):
+    from tf_xai.training import term
+
+    used = []
+    plain = term.by_forward_mode
+    monkeypatch.setattr(term, "by_forward_mode", lambda penalty: used.append(1) or plain(penalty))
+    for jit_compile in (False, True):
+        used.clear()
+        trained(mlp(), xai.losses.RightReasons(), *data, jit_compile=jit_compile)
+        assert bool(used) == jit_compile
+
+
+def test_unknown_form():
+    with pytest.raises(ValueError, match=r"Unknown `second_order`.*Did you mean 'forward'"):
+        xai.compile(mlp(), "sgd", "mse", explanation_loss=[], second_order="foward")
