@@ -1,17 +1,16 @@
 """Decoy MNIST: accuracy without and with `EnergyGuidance`, whose evidence is all but the square in the corner.
 
-The data of `decoy_mnist`. Two networks: its MLP 50-30, explained by LRP, and a small CNN, explained by Grad-CAM. The CNN
-has strides in place of pooling, which would blur the square so much that also a plain one can hardly use it. Grad-CAM is
-taken at its first convolution: a place sees 5 x 5 pixels there, so that what the square contributes lies on the square;
-every further layer carries it to places that are evidence. Adam 1e-3, batch 256, pixels 0 to 1.
+The data of `decoy_mnist`, and two networks: its MLP 50-30, explained by LRP, and a small CNN, explained by Grad-CAM.
+The CNN has strides in place of pooling, which would blur the square so much that a plain network can hardly use it.
+Grad-CAM is taken at the first convolution: a place sees 5 x 5 pixels there, so that what the square contributes lies on
+the square; further layers carry it to places that are evidence. Adam 1e-3, batch 256, pixels 0 to 1.
 
-With `--validate` the figures are those of 10,000 training digits that are left out, for the choice of epochs and weight.
+With `--validate` the last 10,000 training digits are left out and take the place of the test.
 """
 
 import argparse
 
 import keras
-import numpy as np
 import pandas as pd
 from decoy_mnist import PUBLISHED, accuracies, load
 

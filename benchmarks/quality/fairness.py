@@ -10,8 +10,8 @@ validation part of the training rows, with the least protected share there; it i
 "without columns" is the plain model with race and sex held constant: what the loss can reach, and what it can not.
 
 COMPAS comes from https://github.com/propublica/compas-analysis (compas-scores-two-years.csv; `propublica_filter` marks
-the rows that its notebook keeps), Adult from https://archive.ics.uci.edu/dataset/2/adult (both parts in one file, with a
-column `split`).
+the rows that its notebook keeps), Adult from https://archive.ics.uci.edu/dataset/2/adult (both parts in one file, with
+a column `split`).
 """
 
 import argparse
@@ -48,7 +48,7 @@ SETS = {
         "file": "adult.csv.gz",
         "target": ("income", ">50K"),
         "numbers": ["age", "education_num", "capital_gain", "capital_loss", "hours_per_week"],
-        "categories": "workclass marital_status occupation relationship native_country race sex".split(),
+        "categories": ["workclass", "marital_status", "occupation", "relationship", "native_country", "race", "sex"],
         "groups": {"race": ("White", "Black"), "sex": ("Male", "Female")},
         "units": (64, 32),
         "epochs": 10,

@@ -13,7 +13,6 @@ Of the shares the largest is taken whose validation MSE is close to that of the 
 and boston_housing_expo.csv.gz (Datasets/housing.csv of https://github.com/GDPlumb/ExpO), each with a header row.
 """
 
-import argparse
 import pathlib
 from typing import NamedTuple
 

@@ -1,12 +1,12 @@
 """Magnetic tiles: where Grad-CAM looks in a picture with a defect, without and with `EnergyGuidance`.
 
-The data of Huang et al., 2018 (https://github.com/abin24/Magnetic-tile-defect-datasets.), as grey 96 x 96 pictures with
-masks of the defects. A tile was photographed several times: training, validation and test share no tile. A small network
-tells defects from free surfaces; its last feature maps are averaged, so that Grad-CAM shows exactly what every place
-contributes. Evidence are the masks; free surfaces have none. The weight is the one that is best on validation tiles.
+The data of Huang et al., 2018 (https://github.com/abin24/Magnetic-tile-defect-datasets.), as grey 96 x 96 pictures
+with masks of the defects. A tile was photographed several times: training, validation and test share no tile. A small
+network tells defects from free surfaces; its last feature maps are averaged, so that Grad-CAM shows exactly what every
+place contributes. Evidence are the masks; free surfaces have none. The weight is chosen on validation tiles.
 
-Measured on defects of the test: the part of the positive attribution inside the mask ("mass"), and how often the largest
-value is there ("pointing"). A map without anything positive counts 0.
+Measured on the defects of the test: the part of the positive attribution inside the mask ("mass"), and how often the
+largest value is there ("pointing"). A map without anything positive counts 0.
 """
 
 import argparse
@@ -64,6 +64,8 @@ def train(x, masks, y, weight, options, seed):
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(options.rate, steps)),
         "binary_crossentropy",
         explanation_loss=[xai.losses.EnergyGuidance("grad_cam", weight=weight)] if weight else None,
+        # What is to be moved has to be there first.
+        tradeoff=xai.tradeoff.Schedule(warmup=steps // 5, ramp=steps // 5),
     )
     model.fit(xai.with_evidence(x, relevant=masks), y, batch_size=32, epochs=options.epochs, verbose=0)
     return model

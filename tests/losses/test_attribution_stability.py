@@ -187,7 +187,7 @@ def test_fit_makes_attributions_stable(rng):
 
 
 def test_token_ids_can_not_be_moved():
-    with pytest.raises(ValueError, match="`AttributionStability` changes floating inputs.*embedding"):
+    with pytest.raises(ValueError, match=r"`AttributionStability` changes floating inputs.*embedding"):
         rows(AttributionStability(), tokens(), np.zeros((2, 5), "int32"))
 
 

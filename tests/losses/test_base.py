@@ -13,7 +13,17 @@ ExplanationLoss, LIMEFidelity, RightReasons = (
     xai.losses.LIMEFidelity,
     xai.losses.RightReasons,
 )
-CONCRETE = [RightReasons, LIMEFidelity, xai.losses.LIMEStability]
+CONCRETE = [
+    RightReasons,
+    LIMEFidelity,
+    xai.losses.LIMEStability,
+    xai.losses.SHAPFairness,
+    xai.losses.SHAPTarget,
+    xai.losses.AttributionPrior,
+    xai.losses.EnergyGuidance,
+]
+# What has to be said of every loss beside the common arguments.
+NEEDED = {xai.losses.SHAPFairness: {"protected": [0]}, xai.losses.SHAPTarget: {"target": [1, 0, 2, 1]}}
 
 
 def test_every_exported_loss_is_tested_here():
@@ -25,7 +35,7 @@ def test_every_exported_loss_is_tested_here():
 @pytest.mark.parametrize("weight", [-1, -0.5, "automatic", None, [1.0], float("nan")])
 def test_weight_is_a_number_or_auto(loss, weight):
     with pytest.raises(ValueError, match=r"`weight` must be a number of at least 0, or 'auto'"):
-        loss(weight=weight)
+        loss(**NEEDED.get(loss, {}), weight=weight)
 
 
 @pytest.mark.parametrize("weight", [0, 2, 0.5, np.float32(0.5), np.int64(3), "auto"])
@@ -36,7 +46,7 @@ def test_weights_that_serve(weight):
 @pytest.mark.parametrize("loss", CONCRETE)
 def test_unknown_argument(loss):
     with pytest.raises(TypeError, match="wieght"):
-        loss(wieght=1.0)
+        loss(**NEEDED.get(loss, {}), wieght=1.0)
 
 
 def test_unknown_variant():
@@ -75,6 +85,15 @@ CONFIGURED = {
     "resampled": lambda: LIMEFidelity(neighbourhood="resampled", regions=[[0, 1], [2], [3]]),
     "regions": lambda: LIMEFidelity(neighbourhood="regions", regions=np.arange(4), baseline=np.ones(4, "float32")),
     "patches": lambda: LIMEFidelity("ridge", neighbourhood="regions", regions=xai.regions.Patches(4), baseline="mean"),
+    "shap_fairness": lambda: xai.losses.SHAPFairness(slice(1, 3), 0.1, 0, weight=2.0),
+    "shap_target": lambda: xai.losses.SHAPTarget([1, 2, 0, 1], "ranking", "kernel_shap", name="mine"),
+    "energy_guidance": lambda: xai.losses.EnergyGuidance(
+        xai.Explainer("grad_cam", layer="last", resize=False), weight=2.0
+    ),
+    "sparse": lambda: xai.losses.AttributionPrior(
+        "sparse", xai.Explainer("expected_gradients", samples=1), weight="auto"
+    ),
+    "graph": lambda: xai.losses.AttributionPrior("graph", "gradient_input", 1 - np.eye(4), name="mine"),
     "lime_stability": lambda: xai.losses.LIMEStability(40, 0.3, 0.2, normalize=False, auto_share=0.2),
 }
 
@@ -99,7 +118,7 @@ def test_configuration_round_trip(case):
     assert flat(copy.get_config()) == flat(loss.get_config())
 
 
-@pytest.mark.parametrize("case", ["explainer", "background", "one_coordinate"])
+@pytest.mark.parametrize("case", ["explainer", "background", "one_coordinate", "sparse", "graph"])
 def test_a_copy_has_the_same_value(case, rng):
     loss, model = CONFIGURED[case](), mlp()
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))

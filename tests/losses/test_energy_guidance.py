@@ -87,13 +87,12 @@ def test_several_labels(x, mask):
 
 def test_a_space_of_the_explainer_stays(x, mask):
     """Log-probabilities of the true class, by hand: w_y - sum_k p_k w_k for a linear model."""
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
-    x = np.abs(x)
-    model.layers[0].kernel.assign(np.abs(model.layers[0].kernel) * [1, 0, 0])
-    kernel, p = model.layers[0].kernel.numpy(), model(x).numpy()
+    model, x = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")]), np.abs(x)
+    kernel = np.abs(model.layers[0].kernel) * np.array([1, 0, 0], "float32")
+    model.layers[0].kernel.assign(kernel)
     loss = EnergyGuidance(xai.Explainer("gradient_input", space="log_probability"))
     value = rows(loss, model, x, np.zeros(6, int), mask)
-    np.testing.assert_allclose(value, outside(x * (kernel[:, 0] - p @ kernel.T), mask), rtol=1e-4)
+    np.testing.assert_allclose(value, outside(x * (kernel[:, 0] - model(x).numpy() @ kernel.T), mask), rtol=1e-4)
 
 
 @pytest.mark.parametrize("output", ["label", "amount"])
@@ -136,25 +135,25 @@ def test_rows_without_evidence_have_no_penalty(x, mask):
     assert all((slope.numpy() == 0).all() for slope in weight_gradients(model, nothing))
 
 
-def test_where_nothing_is_positive(x):
-    """What speaks against the answer counts instead, between 1 (all outside) and 2 (all inside)."""
-    x, kernel = np.abs(x), -np.array([[1.0], [2], [3], [4]], "float32")
-    irrelevant = np.array([[1, 1, 0, 0]] * 5 + [[0, 0, 0, 1]], "float32")
-    loss, model = EnergyGuidance("gradient_input"), regressor(kernel)
-    value = rows(loss, model, x, np.zeros((6, 1), "float32"), irrelevant)
-    expected = 1 + ((1 - irrelevant) * x * -kernel.T).sum(axis=1) / (x * -kernel.T).sum(axis=1)
-    np.testing.assert_allclose(value, expected, rtol=1e-5)
-    assert expected.min() > 1
+@pytest.mark.parametrize("elsewhere", [-1.0, 1.0])
+def test_evidence_without_energy_is_lifted(elsewhere, x):
+    """Negative on the evidence, whatever is elsewhere: a penalty of more than 1, and a slope on the evidence only."""
+    x, irrelevant = np.abs(x), np.array([[1, 1, 0, 0]], "float32")
+    model = regressor(np.array([[elsewhere], [2 * elsewhere], [-3], [-4]], "float32"))
+    penalty = lambda: rows(EnergyGuidance("gradient_input"), model, x, np.zeros((6, 1), "float32"), irrelevant)
+    size = (x * [1, 2, 3, 4]).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(penalty(), 1 + (x * [0, 0, 3, 4] / size).sum(axis=1), rtol=1e-5)
+    expected = -(x * [0, 0, 1, 1] / size).mean(axis=0)
+    np.testing.assert_allclose(weight_gradients(model, penalty)[0][:, 0], expected, rtol=1e-4)
 
 
-def test_next_to_nothing_positive_is_nothing(x):
+def test_next_to_no_energy_is_none(x):
     """A ratio of two tiny numbers would have a gradient as steep as they are small."""
-    kernel = np.array([[1e-6], [-1], [-1], [-1]], "float32")
-    model, y = regressor(kernel), np.zeros((6, 1), "float32")
-    irrelevant = np.array([[1, 0, 0, 0]], "float32")
-    penalty = lambda: rows(EnergyGuidance("gradient_input"), model, np.abs(x), y, irrelevant)
-    np.testing.assert_allclose(penalty(), np.full(6, 2.0), rtol=1e-4)
-    assert np.abs(weight_gradients(model, penalty)[0]).max() < 10
+    model, y = regressor(np.array([[1e-6], [-1], [-1], [-1]], "float32")), np.zeros((6, 1), "float32")
+    irrelevant = np.array([[0, 1, 1, 1]], "float32")
+    penalty = lambda: rows(EnergyGuidance("gradient_input"), model, 1 + np.abs(x), y, irrelevant)
+    np.testing.assert_allclose(penalty(), np.ones(6), rtol=1e-4)
+    assert 0.1 < np.abs(weight_gradients(model, penalty)[0]).max() < 1
 
 
 def averaging_model(kernel):

@@ -167,7 +167,7 @@ def test_fit_makes_gradient_times_input_faithful(rng):
 
 @pytest.mark.parametrize("metric", ["deletion", "insertion"])
 def test_an_order_has_no_gradient(metric):
-    with pytest.raises(ValueError, match="an order has no gradient.*SaliencyGuided"):
+    with pytest.raises(ValueError, match=r"an order has no gradient.*SaliencyGuided"):
         FidelityLoss(metric)
 
 

@@ -209,7 +209,7 @@ def test_fit_makes_noise_in_irrelevant_features_harmless(rng):
 
 def test_token_ids_can_not_be_changed():
     ids = np.zeros((2, 5), "int32")
-    with pytest.raises(ValueError, match="`SaliencyGuided` changes floating inputs.*embedding"):
+    with pytest.raises(ValueError, match=r"`SaliencyGuided` changes floating inputs.*embedding"):
         rows(SaliencyGuided(), tokens(), ids)
 
 

@@ -127,9 +127,7 @@ def test_a_row_without_attribution_counts_for_nothing(x):
 @pytest.mark.parametrize("explainer", EXPLAINERS)
 def test_flattening_the_model_earns_nothing(explainer, x):
     loss = SHAPFairness([2], groups=0, explainer=EXPLAINERS[explainer])
-    np.testing.assert_allclose(
-        value(loss, logistic(1e-3 * WEIGHTS), x), value(loss, logistic(), x), rtol=1e-2 * (explainer == "kernel_shap") + 1e-4
-    )
+    np.testing.assert_allclose(value(loss, logistic(1e-3 * WEIGHTS), x), value(loss, logistic(), x), rtol=2e-3)
 
 
 @pytest.mark.parametrize("explainer", EXPLAINERS)
@@ -223,15 +221,16 @@ def test_a_group_by_name(rng):
     x = {"x": rng.normal(size=(6, 3)).astype("float32"), "sex": np.array([[0], [1], [1], [0], [1], [0]], "int32")}
     of = lambda groups: rows(SHAPFairness(groups=groups, explainer="deep_lift"), model, x, np.zeros((6, 1))).numpy()[0]
     with pytest.warns(UserWarning, match="held fixed"):
-        by_name = of("sex")
+        by_name, by_function = of("sex"), of(lambda inputs: inputs["sex"])
     assert by_name > 1e-4
-    np.testing.assert_allclose(by_name, of(lambda inputs: inputs["sex"]), rtol=1e-6)
+    np.testing.assert_allclose(by_name, by_function, rtol=1e-6)
 
 
 @pytest.mark.parametrize("explainer", EXPLAINERS)
 @pytest.mark.parametrize("how", [{"protected": [0]}, {"groups": 1}])
 def test_gradient_by_finite_differences(explainer, how, x):
     model, loss = network("tanh"), SHAPFairness(**how, explainer=EXPLAINERS[explainer])
+    x += 0.7 * np.sign(x)  # away from the kink of |a|
     assert_gradients_by_finite_differences(model, lambda: rows(loss, model, x, np.arange(6) % 3))
 
 
@@ -331,7 +330,9 @@ def test_configuration_round_trip(arguments):
 
 def test_saving(tmp_path, rng):
     x, y = skewed(rng, 100)
-    model, _ = trained(x, y, [SHAPFairness(slice(1, 2), 0.05, first_is_large)], epochs=1)
+    model, _ = trained(
+        x, y, [SHAPFairness(slice(1, 2), 0.05, first_is_large, EXPLAINERS["expected_gradients"])], epochs=1
+    )
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-5)
@@ -369,14 +370,17 @@ def test_groups_are_told_apart_by_a_column_a_name_or_a_function(groups):
         ({"protected": [4]}, r"`protected` must name some of the 4 columns. Received: \[4\]"),
         ({"protected": slice(4, 9)}, "`protected` must name some of the 4 columns"),
         ({"protected": "age"}, r"`protected` must name inputs, some of \[\]. Received: 'age'"),
-        ({"protected": np.array([1, 0, 1])}, r"`protected` must broadcast to one row.*Expected: \(4,\). Received: \(3,\)"),
+        (
+            {"protected": np.array([1, 0, 1])},
+            r"`protected` must broadcast to one row.*Expected: \(4,\). Received: \(3,\)",
+        ),
         ({"protected": {"a": np.ones(4)}}, "`protected` must have the structure of `inputs`"),
         ({"groups": 7}, "`groups` must name some of the 4 columns"),
     ],
 )
 def test_what_the_inputs_do_not_have(how, message, x):
     with pytest.raises(ValueError, match=message):
-        rows(SHAPFairness(**how), regression(), x, np.zeros((6, 1)))
+        rows(SHAPFairness(**how, explainer=EXPLAINERS["expected_gradients"]), regression(), x, np.zeros((6, 1)))
 
 
 @pytest.mark.parametrize(
@@ -390,4 +394,4 @@ def test_what_the_inputs_do_not_have(how, message, x):
 )
 def test_what_nested_inputs_do_not_have(how, message, nested):
     with pytest.raises(ValueError, match=message):
-        rows(SHAPFairness(**how), dict_model(), nested)
+        rows(SHAPFairness(**how, explainer=EXPLAINERS["expected_gradients"]), dict_model(), nested)

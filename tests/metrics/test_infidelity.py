@@ -10,7 +10,13 @@ from tf_xai import metrics
 from tf_xai.attributions import gradient_input, integrated_gradients
 
 SLOPES = np.array([3.0, -1.0, 2.0, 0.5], "float32")
-MANY = 20_000
+# Draws that fix a mean square to a few percent.
+MANY = 2000
+
+
+def infidelity(*args, **options):
+    """In a graph: one by one, that many draws would take long."""
+    return tf.function(lambda: metrics.infidelity(*args, **options))()
 
 
 def linear(x, target=None):
@@ -40,18 +46,18 @@ def test_contributions_of_a_linear_score_are_faithful(x):
 def test_wrong_contributions_of_a_linear_score(scale, x, wrong):
     """E (sum_i e_i u_i)^2 = scale^2 ||u||^2, where u is what is wrong with them."""
     attributions = gradient_input(linear, x) + wrong
-    value = metrics.infidelity(linear, x, None, attributions, samples=MANY, scale=scale)
-    np.testing.assert_allclose(value, scale**2 * np.square(wrong).sum(axis=1), rtol=0.05)
+    value = infidelity(linear, x, None, attributions, samples=MANY, scale=scale)
+    np.testing.assert_allclose(value, scale**2 * np.square(wrong).sum(axis=1), rtol=0.15)
 
 
 def test_normalised(x, wrong):
     """||u||^2 / ||w x||^2, whatever the scale of the score; no contributions at all have 1."""
     exact = gradient_input(linear, x)
     for times in (1.0, 1e-3):
-        score = lambda x, target: times * linear(x)
-        value = metrics.infidelity(score, x, None, times * (exact + wrong), samples=MANY, normalize=True)
+        score = lambda x, target, times=times: times * linear(x)
+        value = infidelity(score, x, None, times * (exact + wrong), samples=MANY, normalize=True)
         expected = np.square(wrong).sum(axis=1) / np.square(exact).sum(axis=1)
-        np.testing.assert_allclose(value, expected, rtol=0.1)
+        np.testing.assert_allclose(value, expected, rtol=0.2)
     nothing = metrics.infidelity(linear, x, None, tf.zeros_like(x), normalize=True)
     np.testing.assert_allclose(nothing, np.ones(6), rtol=1e-5)
 
@@ -77,7 +83,7 @@ def test_equals_numpy_on_a_curved_score(x):
 
 def test_true_contributions_beat_others(x, wrong):
     score = lambda x, target: tf.reduce_sum(tf.sin(x), axis=1)
-    value = lambda attributions: metrics.infidelity(score, x, None, attributions, samples=200).numpy().mean()
+    value = lambda attributions: infidelity(score, x, None, attributions, samples=200).numpy().mean()
     true = gradient_input(score, x)
     assert value(true) < value(true + 0.3 * wrong) < value(-true)
 
@@ -109,8 +115,8 @@ def test_nested_inputs_and_masks(rng):
     np.testing.assert_allclose(metrics.infidelity(score, inputs, None, exact, chunk=32), np.zeros(2), atol=1e-9)
     np.testing.assert_array_equal(seen[-1], np.tile(inputs["mask"], (32, 1)))
     half = {**exact, "b": tf.zeros((2, 2))}
-    value = metrics.infidelity(score, inputs, None, half, samples=MANY // 4, scale=1.0)
-    np.testing.assert_allclose(value, np.full(2, 8.0), rtol=0.1)
+    value = infidelity(score, inputs, None, half, samples=MANY, scale=1.0)
+    np.testing.assert_allclose(value, np.full(2, 8.0), rtol=0.15)
 
 
 def test_a_constant_score(x):

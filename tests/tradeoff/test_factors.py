@@ -38,7 +38,9 @@ def test_schedule(schedule, expected):
 def test_automatic_scale_is_the_ratio_of_running_means(rng):
     tasks, penalties = rng.uniform(0.5, 2, (2, 40))
     weights = 0.9 ** np.arange(40)[::-1]
-    ratio = [np.dot(tasks[: i + 1], weights[-i - 1 :]) / np.dot(penalties[: i + 1], weights[-i - 1 :]) for i in range(40)]
+    ratio = [
+        np.dot(tasks[: i + 1], weights[-i - 1 :]) / np.dot(penalties[: i + 1], weights[-i - 1 :]) for i in range(40)
+    ]
     np.testing.assert_allclose(factors(AutoScale(0.3, 0.9), tasks, penalties), 0.3 * np.array(ratio), rtol=1e-4)
 
 
@@ -97,7 +99,9 @@ def test_constraint_goes_the_right_way():
 
 def test_constraint_comes_back_from_its_ends():
     """A bound that was out of reach for long is answered as soon as it is met."""
-    long, short = (factors(Constraint(0.5), [1.0] * steps + [0.3] * 200, [1.0] * (steps + 200)) for steps in (2000, 200))
+    long, short = (
+        factors(Constraint(0.5), [1.0] * steps + [0.3] * 200, [1.0] * (steps + 200)) for steps in (2000, 200)
+    )
     assert long[1999] == pytest.approx(1 / SHARE / np.e, rel=1e-3)
     np.testing.assert_allclose(long[-200:], short[-200:], rtol=1e-3)
     assert long[-1] > 1
@@ -107,7 +111,9 @@ def test_constraint_comes_back_from_its_ends():
 def test_before_the_first_step(tradeoff):
     """As a validation sees it that comes first."""
     state = {name: tf.Variable(start) for name, start in tradeoff.start.items()}
-    expected = 1.0 if isinstance(tradeoff, (Constraint, Fixed)) and not isinstance(tradeoff, (AutoScale, Schedule)) else 0
+    expected = (
+        1.0 if isinstance(tradeoff, (Constraint, Fixed)) and not isinstance(tradeoff, (AutoScale, Schedule)) else 0
+    )
     assert float(tradeoff.factor(state, tf.constant(0))) == expected
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tf_xai as xai
-from tests.models import cnn, dict_model, mlp
+from tests.models import dense, dict_model, mlp
 from tests.training.models import assert_close, masks_like, table, trained, with_batch_norm
 
 EXPLAINERS = {
@@ -56,7 +56,8 @@ def test_nested_inputs(rng):
 
 
 def test_images(rng):
-    base = cnn()
+    conv, pool = keras.layers.Conv2D(4, 3, strides=2, activation="relu"), keras.layers.MaxPooling2D()
+    base = keras.Sequential([keras.Input((8, 8, 1)), conv, pool, keras.layers.Flatten(), dense(3, "softmax")])
     x = rng.normal(size=(8, *base.input_shape[1:])).astype("float32")
     y = rng.integers(0, base.output_shape[-1], 8)
     assert_close(*both(base, "gradient", xai.with_evidence(x, irrelevant=masks_like(rng, x)), y))

@@ -26,8 +26,8 @@ class AttributionPrior(ContrastLoss):
     are used alike; 1 neighbours of opposite sign (0.56 is noise), all features alike, only one of two neighbours used,
     and also a model without any attribution.
 
-    "smooth" and "l1" judge every row; "sparse" and "graph" what the batch uses as a whole, so that all its rows have the
-    same penalty. "l1" is content with few features in every row, whichever; "sparse" wants few in all rows.
+    "smooth" and "l1" judge every row; "sparse" and "graph" what the batch uses as a whole, so that all its rows have
+    the same penalty. "l1" is content with few features in every row, whichever; "sparse" wants few in all rows.
 
     What is explained is the logit of the true class, or the output of a regression, unless the explainer has a `space`.
     The paper trains with one draw per row, `Explainer("expected_gradients", samples=1)`, which is cheap.
@@ -51,7 +51,7 @@ class AttributionPrior(ContrastLoss):
         if self.kind == "smooth":
             leaves = self._spatial(values, explain, batch.inputs)
             return tf.add_n([_roughness(leaf) for leaf in leaves]) / len(leaves)
-        each = tf.concat([_flat(leaf) for leaf in trees.leaves(values)], axis=1)
+        each = trees.columns(values)
         if self.kind == "l1":
             return _ratio(tf.reduce_mean(tf.abs(each), axis=1), _root_mean_square(each))
         use = tf.reduce_mean(tf.abs(each), axis=0)
@@ -85,11 +85,12 @@ def _roughness(leaf):
     """Mean difference of neighbours, by twice the standard deviation."""
     total, pairs = 0.0, 0.0
     for axis in range(1, leaf.shape.rank - 1):
-        places = tf.range(tf.shape(leaf)[axis] - 1)
-        steps = _flat(tf.abs(tf.gather(leaf, places + 1, axis=axis) - tf.gather(leaf, places, axis=axis)))
+        ends = tf.range(tf.shape(leaf)[axis] - 1)
+        step = tf.gather(leaf, ends + 1, axis=axis) - tf.gather(leaf, ends, axis=axis)
+        steps = trees.columns(tf.abs(step))
         total += tf.reduce_sum(steps, axis=1)
         pairs += tf.cast(tf.shape(steps)[1], tf.float32)
-    each = _flat(leaf)
+    each = trees.columns(leaf)
     size, spread = _root_mean_square(each), _root_mean_square(each - tf.reduce_mean(each, axis=1, keepdims=True))
     flat = (size > 0) & (spread <= RESOLUTION * size)
     return tf.where(flat, 0.0, _ratio(tf.math.divide_no_nan(total, pairs), tf.where(flat, 1.0, 2 * spread)))
@@ -121,10 +122,6 @@ def _ratio(values, size):
 
 def _root_mean_square(each):
     return trees.length(each, axis=1) / tf.sqrt(tf.cast(tf.shape(each)[1], tf.float32))
-
-
-def _flat(leaf):
-    return tf.reshape(leaf, [tf.shape(leaf)[0], -1])
 
 
 def _checked(graph, kind):

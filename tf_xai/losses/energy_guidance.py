@@ -6,7 +6,7 @@ import tensorflow as tf
 from tf_xai.core import maps, resize, trees
 from tf_xai.losses.contrast import ContrastLoss
 
-# Positive parts below this share of all attributions are none: their ratio would be all noise, and steep.
+# Energy on the evidence below this share of all attribution is none: a ratio of tiny numbers is noise, and steep.
 FAINT = 1e-3
 
 
@@ -20,8 +20,9 @@ class EnergyGuidance(ContrastLoss):
     nothing. A mask with one channel speaks of places, whose channels are summed first; one with all channels speaks of
     every number. A row with an empty mask has penalty 0: nothing is known about it.
 
-    A row in which (next to) nothing is positive has `1 - sum_i M_ni a_ni / sum_i |a_ni|`, between 1 and 2: what speaks
-    against the answer is to leave the evidence first, so that also a dead map learns. No attribution at all is 1.
+    A row without (noteworthy) energy on its evidence has `1 - sum_i M_ni a_ni / sum_i |a_ni|`, from 1 to 2, whose
+    gradient lifts the evidence and nothing else: so that also a map learns that is negative there, or everywhere. No
+    attribution at all is 1.
 
     What is explained is the logit of the true class, or the output of a regression, unless the explainer has a `space`.
     The sign of maps is kept (`relu=False`), for the positive part is taken here. At a layer, or on the native grid of
@@ -45,11 +46,13 @@ class EnergyGuidance(ContrastLoss):
 
     def call(self, explain, batch):
         values, masks = self._side_by_side(explain, batch)
-        positive = tf.nn.relu(values)
-        speaks = _sum(positive) > FAINT * _sum(tf.abs(values))
-        energy = tf.where(speaks[:, None], positive, values)
-        share = tf.math.divide_no_nan(_sum(masks * energy), _sum(tf.abs(energy)))
-        return tf.where(_sum(masks) > 0, 1 - share, 0.0)
+        energy, size = tf.nn.relu(values), _sum(tf.abs(values))
+        inside = _sum(masks * energy)
+        share = tf.math.divide_no_nan(inside, _sum(energy))
+        # Were the size to follow, it would grow: by what speaks against the answer elsewhere.
+        lifted = tf.math.divide_no_nan(_sum(masks * values), tf.stop_gradient(size))
+        penalty = 1 - tf.where(inside > FAINT * size, share, lifted)
+        return tf.where(_sum(masks) > 0, penalty, 0.0)
 
     def _side_by_side(self, explain, batch):
         """Attributions and masks at the same places, each `(batch, places)`."""
@@ -57,7 +60,7 @@ class EnergyGuidance(ContrastLoss):
         if self.explainer.layer is not None:
             values, masks = _at_layer(values, masks, maps.told_apart(explain.score, batch.inputs))
         pairs = [_at_places(*pair) for pair in zip(trees.leaves(values), trees.leaves(masks), strict=True)]
-        return [tf.concat(parts, axis=1) for parts in zip(*pairs, strict=True)]
+        return [trees.columns(leaves) for leaves in zip(*pairs, strict=True)]
 
 
 def _at_layer(values, masks, inputs):
@@ -75,15 +78,13 @@ def _at_layer(values, masks, inputs):
 
 
 def _at_places(values, mask):
-    """One leaf of the attributions and its mask, flat."""
+    """One leaf of the attributions and its mask, in one shape."""
     if values.shape.rank > 2 and mask.shape[-1] == 1:
         values = tf.reduce_sum(values, axis=-1, keepdims=True)
     for axis in range(1, values.shape.rank):
         if mask.shape[axis] is None or mask.shape[axis] not in (1, values.shape[axis]):
             mask = resize.average(mask, tf.shape(values)[axis], axis)
-    mask = tf.broadcast_to(mask, tf.shape(values))
-    flat = lambda leaf: tf.reshape(leaf, [tf.shape(leaf)[0], -1])
-    return flat(values), flat(mask)
+    return values, tf.broadcast_to(mask, tf.shape(values))
 
 
 def _sum(places):

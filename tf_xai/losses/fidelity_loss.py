@@ -30,8 +30,8 @@ class FidelityLoss(ContrastLoss):
     The default explainer is exact on linear models: there the loss trains a model for which a cheap explanation will
     do. Integrated gradients are complete anyhow.
 
-    "completeness" is relative. "infidelity" is in squared units of the score, unless it is normalised, so that a flatter
-    model is rewarded: `FidelityLoss("infidelity", normalize=True)`.
+    "completeness" is relative. "infidelity" is in squared units of the score, which rewards a flatter model, unless it
+    is normalised: `FidelityLoss("infidelity", normalize=True)`.
 
     Args:
         metric: "infidelity", "completeness", or a differentiable function with the same arguments, the less the better

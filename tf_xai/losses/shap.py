@@ -9,10 +9,9 @@ from tf_xai.losses.contrast import ContrastLoss
 
 
 class SHAPLoss(ContrastLoss):
-    """A penalty on Shapley values of the score that a `ContrastLoss` explains; of two classes always of the second.
+    """A penalty on Shapley values of the score that a `ContrastLoss` explains; of two classes always of the log-odds.
 
-    So the values of all rows have one sense: what is positive speaks for the second class. (A number added to all
-    logits would change no prediction, and dilute every share; less their mean it is gone.)
+    So the values of all rows have one sense: what is positive speaks for the second class.
 
     A subclass defines `own` and `penalty`.
     """
@@ -22,7 +21,8 @@ class SHAPLoss(ContrastLoss):
         units = selected.shape[-1] if selected.shape.rank > 1 else 1
         kind = score.link.settle(units).kind
         if selected.shape.rank <= 2 and (kind, units) in (("sigmoid", 1), ("softmax", 2)):
-            return tf.repeat([[-0.5, 0.5]], tf.shape(selected)[0], axis=0)
+            # Of a unit its logit, of two the difference.
+            return tf.repeat([[1.0 - units, 1.0]], tf.shape(selected)[0], axis=0)
         return target
 
     def call(self, explain, batch):
@@ -57,6 +57,21 @@ def importance(values):
     """
     total = tf.reduce_sum(tf.abs(values), axis=0)
     return tf.math.divide_no_nan(total, tf.reduce_sum(total))
+
+
+def arrays(tree):
+    """Numbers as arrays. A list of numbers is one array, inside a dict too; a list of arrays is a list of inputs."""
+    if isinstance(tree, dict):
+        return {name: arrays(entry) for name, entry in tree.items()}
+    if isinstance(tree, (list, tuple)) and any(hasattr(entry, "shape") or isinstance(entry, dict) for entry in tree):
+        return [arrays(entry) for entry in tree]
+    return np.asarray(tree)
+
+
+def numbers(tree):
+    """All numbers of a tree of arrays, `(count,)`; none where some are no numbers, or not finite."""
+    each = np.concatenate([np.ravel(leaf) for leaf in trees.leaves(tree)] or [[]])
+    return each if each.dtype.kind in "biuf" and np.isfinite(each).all() else each[:0]
 
 
 def of_row(argument, row, values):

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_xai.core import checks, data, trees
-from tf_xai.losses.shap import SHAPLoss, importance, of_row
+from tf_xai.core import checks, trees
+from tf_xai.losses.shap import SHAPLoss, arrays, importance, numbers, of_row
 
 
 @keras.saving.register_keras_serializable("tf_xai")
@@ -15,10 +15,13 @@ class SHAPFairness(SHAPLoss):
         share = sum_n sum_{i protected} |a_ni| / sum_n sum_i |a_ni|
         penalty = max(share - budget, 0) + |p_0 - p_1|^2,    p_gi = sum_{n in g} |a_ni| / sum_{n in g} sum_j |a_nj|
 
-    `a` are Shapley values (see `SHAPLoss` for what they explain). `protected` asks for the first part; `groups` for the
-    second, how far the explanations of two groups of rows rest on different features: 0 in a batch without one of them.
-    Neither changes with the scale of the model, so that flattening it earns nothing; a model without any attribution
-    has penalty 0.
+    `a` are Shapley values of the log-odds of two classes, of the true class's logit less the mean of all among several
+    (a number added to all of them would dilute every share), of the logits of a row's labels, or of a regression's
+    output.
+
+    `protected` asks for the first part; `groups` for the second, how far the explanations of two groups of rows rest on
+    different features: 0 in a batch without one of them. Neither changes with the scale of the model, so that
+    flattening it earns nothing; a model without any attribution has penalty 0.
 
     Shares are those of the batch, and the penalty is the same for all its rows: the less there is to explain in a row,
     the larger is the gradient of a share of its own. Replicas of a `tf.distribute` strategy take their own rows. The
@@ -48,7 +51,7 @@ class SHAPFairness(SHAPLoss):
             )
         if not 0 <= budget < 1:
             raise ValueError(f"`budget` must be at least 0 and less than 1. Received: budget={budget!r}.")
-        if not (groups is None or callable(groups) or isinstance(groups, (int, np.integer, str))):
+        if not (groups is None or callable(groups) or isinstance(groups, str) or _is_column(groups)):
             raise TypeError(f"`groups` must be a column, the name of an input or a function. Received: {groups!r}.")
         self.protected, self.budget, self.groups = _read(protected), budget, groups
 
@@ -83,8 +86,8 @@ class SHAPFairness(SHAPLoss):
             column = trees.leaves(inputs)[0][..., self.groups]
         if trees.row_size([column]) != 1:
             raise ValueError(
-                f"`groups` must have one number per row. Received: {self.groups!r}, of shape {tuple(column.shape)}. Pass "
-                "a function of the inputs to 0 or 1 per row."
+                f"`groups` must have one number per row. Received: {self.groups!r}, of shape {tuple(column.shape)}. "
+                "Pass a function of the inputs to 0 or 1 per row."
             )
         return tf.cast(tf.reshape(column, [-1]) > 0, tf.float32)
 
@@ -110,13 +113,11 @@ def _read(protected):
     named = list(protected) if isinstance(protected, (list, tuple, range)) else [protected]
     if named and (all(map(_is_column, named)) or all(isinstance(entry, str) for entry in named)):
         return [entry if isinstance(entry, str) else int(entry) for entry in named]
-    masks = data.arrays(protected)
-    entries = np.concatenate([np.ravel(mask) for mask in trees.leaves(masks)] or [[]])
-    if entries.dtype.kind not in "biuf" or not (
-        entries.size and 0 <= entries.min() <= entries.max() <= 1 and entries.any()
-    ):
+    masks = arrays(protected)
+    each = numbers(masks)
+    if not (each.any() and each.min() >= 0 and each.max() <= 1):
         raise ValueError(
-            "`protected` must be columns, names of inputs, or masks of 0 and 1 that are not all 0. Received: "
+            "`protected` must be columns, names of inputs, or masks from 0 to 1 that are not all 0. Received: "
             f"{checks.in_words(protected)}. A list of integers names columns; an array is a mask."
         )
     return masks

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_xai.core import baselines, checks, data, trees
-from tf_xai.losses.shap import SHAPLoss, importance, of_row
+from tf_xai.core import baselines, checks, trees
+from tf_xai.core.gradients import fixed
+from tf_xai.losses.shap import SHAPLoss, arrays, importance, numbers, of_row
 
 # How much more attribution than the next one a feature of a ranking has to have, in units of both together.
 MARGIN = 0.1
@@ -20,7 +21,9 @@ class SHAPTarget(SHAPLoss):
         ranking:  mean over i above j of max(0, 0.1 - (p_i - p_j) / (p_i + p_j))
         signs:    sum_i max(0, -t_i s_ni a_ni) / mean_n sum_i |t_i a_ni|,    s_ni = sign(x_ni - mean reference_ni)
 
-    All are relative, so that flattening the model earns nothing. `a` explains what `SHAPLoss` says.
+    `a` are Shapley values of the log-odds of two classes, of the true class's logit less the mean of all among several
+    (a number added to all of them would dilute every share), of the logits of a row's labels, or of a regression's
+    output. All distances are relative, so that flattening the model earns nothing.
 
     "shares" is bounded, as a cross-entropy is not, whose gradient explodes at features without any attribution.
     "ranking" reads only the order of `t`, larger numbers for more important features; equal ones are not compared, and
@@ -31,9 +34,9 @@ class SHAPTarget(SHAPLoss):
     the gradient is 0.
 
     Args:
-        target: Numbers like one row of the inputs, to which they broadcast; for "values" also numbers, or a Keras model:
-            the teacher, explained on the same rows with the same explainer and the same draws. It is saved with the
-            loss, weights and all, and stays as it is.
+        target: Numbers like one row of the inputs, to which they broadcast; for "values" also a Keras model, the
+            teacher, with outputs like the model's: it is explained on the same rows with the same explainer and the
+            same draws, is saved with the loss, weights and all, and stays as it is.
         kind: "shares", "values", "ranking" or "signs".
         explainer: Name of a method, or an `Explainer`: "expected_gradients", "deep_lift", or "kernel_shap" with few
             samples.
@@ -53,9 +56,16 @@ class SHAPTarget(SHAPLoss):
                 f"{self.explainer!r}. Pass 'expected_gradients', 'deep_lift' or 'kernel_shap'."
             )
 
+    def bind(self, model, **options):
+        if isinstance(self.wanted, Teacher):
+            # Here, not in the graph of a step: what a bound explainer keeps serves in other graphs too.
+            self.wanted.explain = super().bind(self.wanted.model, **options)
+        return super().bind(model, **options)
+
     def penalty(self, values, batch):
         if isinstance(self.wanted, Teacher):
-            wanted = tf.stop_gradient(trees.columns(self.attributions(self.bind(self.wanted.model), batch)))
+            with fixed():
+                wanted = tf.stop_gradient(trees.columns(self.attributions(self.wanted.explain, batch)))
         else:
             wanted = of_row("target", self.wanted, values)
         values = trees.columns(values) * self._sides(batch.inputs) if self.kind == "signs" else trees.columns(values)
@@ -79,10 +89,10 @@ class SHAPTarget(SHAPLoss):
 
 @keras.saving.register_keras_serializable("tf_xai")
 class Teacher:
-    """A model that is saved with its weights."""
+    """A model that is saved with its weights, and what explains it."""
 
     def __init__(self, model):
-        self.model = model
+        self.model, self.explain = model, None
 
     def get_config(self):
         return {"model": keras.saving.serialize_keras_object(self.model), "weights": self.model.get_weights()}
@@ -122,12 +132,12 @@ def _signs(values, target):
 
 KINDS = {"shares": _shares, "values": _values, "ranking": _ranking, "signs": _signs}
 
-# What the numbers of a target must be, beside finite: in words, and as a function of all of them.
+# What finite numbers a target may hold: in words, and as a function of all of them.
 SENSIBLE = {
-    "shares": ("numbers of at least 0, not all 0", lambda numbers: numbers.min() >= 0 and numbers.any()),
-    "values": ("numbers", lambda numbers: True),
-    "ranking": ("numbers, not all equal", lambda numbers: np.ptp(numbers) > 0),
-    "signs": ("-1, 0 and 1, not all 0", lambda numbers: np.isin(numbers, (-1, 0, 1)).all() and numbers.any()),
+    "shares": ("numbers of at least 0, not all 0", lambda each: each.min() >= 0 and each.any()),
+    "values": ("numbers", lambda each: True),
+    "ranking": ("numbers, not all equal", lambda each: np.ptp(each) > 0),
+    "signs": ("-1, 0 and 1, not all 0", lambda each: np.isin(each, (-1, 0, 1)).all() and each.any()),
 }
 
 
@@ -139,13 +149,11 @@ def _read(target, kind):
         if kind != "values":
             raise ValueError(f"A model may be the `target` for kind='values'. Received: kind={kind!r}. Pass numbers.")
         return Teacher(getattr(target, "_tf_xai_base", target))
-    arrays = trees.map_leaves(np.asarray, data.arrays(target))
-    numbers = np.concatenate([np.ravel(array) for array in trees.leaves(arrays)] or [[]])
+    rows = arrays(target)
     words, sensible = SENSIBLE[kind]
-    usable = numbers.dtype.kind in "biuf" and numbers.size and np.isfinite(numbers).all()
-    if not (usable and sensible(numbers)):
+    if not (numbers(rows).size and sensible(numbers(rows))):
         raise ValueError(
-            f"`target` must hold {words}, for kind={kind!r}. Received: {checks.in_words(target)}. Pass them like one row "
-            "of the inputs."
+            f"`target` must hold {words}, for kind={kind!r}. Received: {checks.in_words(target)}. Pass them like one "
+            "row of the inputs."
         )
-    return trees.map_leaves(lambda array: array.astype("float32"), arrays)
+    return trees.map_leaves(lambda array: array.astype("float32"), rows)

@@ -66,9 +66,10 @@ def pareto_sweep(
         model = _built(build, weight)
         train = lambda model=model: _trained(model, x, y, validation, fit)
         result = train() if notes is None else notes.recall(model, weight, seed, train)
+        axes = _axes(result, metric)
         rows.append({"weight": weight, "seed": seed, **result})
         bar.add(1)
-    return _marked(pd.DataFrame(rows), metric, direction)
+    return _marked(pd.DataFrame(rows), axes, direction)
 
 
 def plot_pareto(frame, x, y):
@@ -119,16 +120,21 @@ def _trained(model, x, y, validation, fit):
     return {name: float(value) for name, value in result.items()}
 
 
-def _marked(frame, metric, direction):
-    """The frame with the columns `on_front` and `knee`."""
-    penalties = [name for name in frame if name.startswith("xai_")]
-    if metric not in frame or not penalties:
+def _axes(result, metric):
+    """What the front is made of: the metric and all penalties."""
+    penalties = [name for name in result if name.startswith("xai_")]
+    if metric not in result or not penalties:
         raise ValueError(
-            f"No front without {metric!r} and penalties in the validation. Received: {list(frame)}. Compile with "
-            "that metric, and pass `validation=(tf_xai.with_evidence(x, ...), y)` where a loss needs evidence."
+            f"No front without {metric!r} and penalties in the validation. Received: {list(result)}. Compile with that "
+            "metric, and pass `validation=(tf_xai.with_evidence(x, ...), y)` where a loss needs evidence."
         )
-    means = frame.groupby("weight")[[metric, *penalties]].mean()
-    costs = means.to_numpy() * np.array([direction, *np.ones(len(penalties))])
+    return [metric, *penalties]
+
+
+def _marked(frame, axes, direction):
+    """The frame with the columns `on_front` and `knee`, both about the means over the seeds."""
+    means = frame.groupby("weight")[axes].mean()
+    costs = means.to_numpy() * np.array([direction] + [1] * (len(axes) - 1))
     on_front = front(costs)
     best = means.index[on_front][knee(costs[on_front])] if on_front.any() else None
     return frame.assign(on_front=frame["weight"].isin(means.index[on_front]), knee=frame["weight"] == best)

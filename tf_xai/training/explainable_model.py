@@ -64,8 +64,8 @@ class ExplainableModel(keras.Model):
         Args:
             explanation_loss: One `ExplanationLoss` or a list of them.
             tradeoff: How task and explanations are weighed, an object of `tf_xai.tradeoff`. None is `Fixed()`.
-            second_order: How penalties on gradients are differentiated: "reverse" twice; "forward", which is reverse over
-                forward mode and three times as fast when compiled with XLA; "auto" takes the faster one.
+            second_order: How penalties on gradients are differentiated: "reverse" twice; "forward", which is reverse
+                over forward mode, the faster one when compiled with XLA; "auto" takes that then, and "reverse" else.
             penalize_validation: Whether `val_loss` contains the penalties; their own lines are logged either way.
             optimizer, loss, **kwargs: See `keras.Model.compile`.
         """

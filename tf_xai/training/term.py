@@ -65,7 +65,8 @@ class Term:
             batch = batch.take(some)
             sample_weight = None if sample_weight is None else tf.gather(sample_weight, some)
         compute = lambda: self._mean_and_rows(batch, shared, sample_weight)
-        if step is not None and self._forward:
+        # Run eagerly, explainers are traced by themselves, and their gradients stay inside.
+        if step is not None and self._forward and tf.inside_function():
             compute = partial(by_forward_mode, compute)
         if step is None or self.loss.every == 1:
             due, (mean, rows) = True, compute()
