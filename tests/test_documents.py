@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from tf_xai import Explainer, cli
+from tf_xai import Explainer, cli, losses, tradeoff
 from tf_xai.attributions import METHODS
 from tf_xai.datasets import decoy, digits
 
@@ -33,6 +33,15 @@ def test_the_guide_names_every_method():
     for name in METHODS:
         assert f"`{name}`" in table and f"`{name}`" in readme
     assert f"any of {len(METHODS)} methods" in readme
+
+
+def test_the_guide_names_every_loss_and_trade_off():
+    guide = (ROOT / "docs" / "losses.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in set(losses.__all__) - {"ExplanationLoss"}:
+        assert f"`{name}`" in guide and f"`{name}`" in readme
+    for name in tradeoff.__all__:
+        assert re.search(rf"`{name}\b", guide), name
 
 
 def test_the_guide_names_every_option():

@@ -229,4 +229,4 @@ def test_being_sure_does_not_pass_for_being_linear(x):
 
 
 def _batch(inputs, target):
-    return xai.losses.base.Batch(inputs, target, None, tf.constant([0, 1]))
+    return xai.losses.base.Batch(inputs, target, None, tf.constant([0, 1]), None)

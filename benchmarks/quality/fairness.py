@@ -4,9 +4,10 @@ COMPAS: the rows of ProPublica's own analysis, age, counts of earlier charges, d
 follows from the outcome or from the score under dispute is left out. Adult: its own training and test part, without
 `fnlwgt` and `education` (which `education_num` repeats). Categories are one-hot, numbers standardised.
 
-Shares are measured on test rows by Kernel SHAP of the logit, one player per column of the file, against training rows:
-not by the explainer of the loss. The weight is the one, of those that cost less than half a point of accuracy on a
-validation part of the training rows, with the least protected share there; it is chosen on a run of its own, once.
+Shares are measured on test rows by sampled orders of the columns of the file (permutation SHAP of the logit), against
+training rows: not by the explainer of the loss. The weight is the one, of those that cost less than half a point of
+accuracy on a validation part of the training rows, with the least protected share there; it is chosen once, on a run
+of its own.
 "without columns" is the plain model with race and sex held constant: what the loss can reach, and what it can not.
 
 COMPAS comes from https://github.com/propublica/compas-analysis (compas-scores-two-years.csv; `propublica_filter` marks
@@ -111,7 +112,7 @@ def shares(table, model, parts, part, rows=200, references=50):
     draw = lambda x, count: x[rng.choice(len(x), count, replace=False)]
     background, x = draw(parts[0][0], references), draw(parts[part][0], rows)
     players = [table.where([feature]) for feature in table.features]
-    explain = xai.Explainer("kernel_shap", background=background, regions=players, samples=512, space="logit")
+    explain = xai.Explainer("permutation_shap", background=background, regions=players, samples=500, space="logit")
     values = np.abs(explain.bind(model)(x, np.ones(rows, int)).numpy()).mean(axis=0)
     sizes = pd.Series([values[columns].sum() for columns in players], table.features)
     return sizes / sizes.sum()

@@ -1,5 +1,7 @@
 """SaliencyGuided against NumPy, and that predictions come to rest on few features."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -150,6 +152,40 @@ def test_gradient_by_finite_differences(x):
     """At first order: the order of the features does not change along the way."""
     model, loss, y = network("tanh"), SaliencyGuided(), np.arange(6) % 3
     assert_gradients_by_finite_differences(model, tf.function(lambda: rows(loss, model, x, y)))
+
+
+def test_normalisation_by_the_batch_plays_no_part(rng):
+    """The prediction is that of inference mode, whatever the task loss sees; moving statistics stay."""
+    model, x = cnn(), rng.normal(size=(3, 8, 8, 1)).astype("float32")
+    before, loss = [w.copy() for w in model.get_weights()], SaliencyGuided()
+    bound, y = loss.bind(model), np.zeros(3, int)
+    batch = lambda outputs: Batch(tf.constant(x), bound.score.from_labels(y, outputs), None, tf.stack([0, 0]), outputs)
+    values = [loss.call(bound, batch(model(x, training=training))).numpy() for training in (False, True)]
+    np.testing.assert_allclose(*values, rtol=1e-5)
+    model.set_weights(before)
+    np.testing.assert_allclose(loss.call(bound, batch(model(x))).numpy(), values[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_step_moves_the_weights_by_the_gradient(every, x):
+    """Also through the prediction at the rows themselves, and in steps that are not due each time."""
+    y, base = np.arange(6) % 3, mlp()
+    slopes = weight_gradients(base, lambda: rows(SaliencyGuided(), base, x, y))
+    start = base.get_weights()
+    loss = SaliencyGuided(weight=1.0, every=every)
+    zero = lambda y, p: 0.0 * keras.ops.sum(p, axis=-1)
+    model = xai.compile(base, keras.optimizers.SGD(1.0), zero, explanation_loss=loss)
+    model.train_on_batch(x, y)
+    for after, before, slope in zip(base.get_weights(), start, slopes, strict=True):
+        np.testing.assert_allclose(before - after, every * slope, rtol=1e-2, atol=1e-6)
+
+
+def test_relu_networks_are_no_reason_for_a_warning(x):
+    """The penalty is on predictions, which move all biases."""
+    model = mlp(activation="relu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        xai.compile(model, "sgd", "sparse_categorical_crossentropy", explanation_loss=SaliencyGuided())
 
 
 def test_new_noise_at_every_step(x):

@@ -1,5 +1,7 @@
 """SHAPFairness against NumPy on linear models, and its known properties."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -231,7 +233,8 @@ def test_a_group_by_name(rng):
 def test_gradient_by_finite_differences(explainer, how, x):
     model, loss = network("tanh"), SHAPFairness(**how, explainer=EXPLAINERS[explainer])
     x += 0.7 * np.sign(x)  # away from the kink of |a|
-    assert_gradients_by_finite_differences(model, lambda: rows(loss, model, x, np.arange(6) % 3))
+    penalty = tf.function(lambda: rows(loss, model, x, np.arange(6) % 3))
+    assert_gradients_by_finite_differences(model, penalty)
 
 
 @pytest.mark.parametrize("explainer", EXPLAINERS)
@@ -249,11 +252,11 @@ def skewed(rng, count=600):
     return x, (x[:, 0] + x[:, 1] + 0.3 * rng.normal(size=count) > 0).astype("float32")[:, None]
 
 
-def trained(x, y, losses, epochs=12):
+def trained(x, y, losses, epochs=20):
     keras.utils.set_random_seed(3)
     base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(16, "gelu"), keras.layers.Dense(1, "sigmoid")])
     model = xai.compile(base, keras.optimizers.Adam(0.01), "binary_crossentropy", explanation_loss=losses)
-    history = model.fit(x, y, batch_size=50, epochs=epochs, verbose=0).history
+    history = model.fit(x, y, batch_size=100, epochs=epochs, verbose=0).history
     return model, history
 
 
@@ -263,13 +266,19 @@ def exact_shares(model, x):
     return profile(explain(x[30:130], np.ones(100, int)).numpy())
 
 
+@functools.cache
+def plain_share():
+    """What the protected feature has without the loss, on the same data."""
+    x, y = skewed(np.random.default_rng(1))
+    return exact_shares(trained(x, y, [])[0], x)[1]
+
+
 @pytest.mark.parametrize("explainer", EXPLAINERS)
 def test_fit_takes_attribution_away_from_what_is_protected(explainer, rng):
     """A tenth at most; the model still predicts, by the other features, and its logit is no flatter."""
     x, y = skewed(rng)
-    plain, _ = trained(x, y, [])
     fair, history = trained(x, y, [SHAPFairness([1], explainer=EXPLAINERS[explainer], weight=3.0)])
-    before, after = exact_shares(plain, x)[1], exact_shares(fair, x)[1]
+    before, after = plain_share(), exact_shares(fair, x)[1]
     assert before > 0.3 and after < before / 10
     assert history["xai_shap_fairness_loss"][-1] < 0.05
     accuracy = np.mean((fair.predict(x, verbose=0) > 0.5) == (y > 0.5))
@@ -336,7 +345,6 @@ def test_saving(tmp_path, rng):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-5)
-    loaded.fit(x, y, verbose=0)
 
 
 def test_nothing_asked_for():

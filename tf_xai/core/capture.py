@@ -14,7 +14,11 @@ from tf_xai.core import checks
 def capture(layers, record):
     """Calls `record(output)` each time one of the layers is called; the layers are left as they were."""
 
-    with calls(layers, lambda layer, number, first, output: record(output) or output):
+    def see(layer, number, first, output):
+        record(output)
+        return output
+
+    with calls(layers, see):
         yield
 
 

@@ -146,6 +146,16 @@ def gradients_of_each(losses, weights):
     return rest, [[tf.convert_to_tensor(slope) for slope in gradient] for gradient in slopes]
 
 
+def with_gradient(value, weights, gradient):
+    """A value whose gradient is known: a list of tensors, one for every weight."""
+
+    @tf.custom_gradient
+    def known(value, *_):
+        return tf.identity(value), lambda upstream: (tf.zeros_like(upstream), *(upstream * slope for slope in gradient))
+
+    return known(tf.stop_gradient(value), *map(tf.convert_to_tensor, weights))
+
+
 def floats(inputs):
     """The leaves that have a gradient; others are held fixed."""
     checks.some_floats(inputs)

@@ -43,7 +43,8 @@ def subtract(tree, other):
 def multiply(tree, other):
     """In float32, as attributions are."""
     product = lambda x, y: tf.cast(x, tf.float32) * tf.cast(y, tf.float32)
-    return map_leaves(lambda x, y: product(x, y) if is_float(x) else tf.zeros(tf.shape(x)), tree, other)
+    # What is no number, as strings, has none.
+    return map_leaves(lambda x, y: tf.zeros(tf.shape(x)) if x.dtype == tf.string else product(x, y), tree, other)
 
 
 def square(tree):

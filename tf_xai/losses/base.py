@@ -111,6 +111,9 @@ class AttributionLoss(ExplanationLoss):
         **common: See `ExplanationLoss`.
     """
 
+    # Whether the penalty is a function of attributions alone, and not of the prediction as well.
+    of_attributions = True
+
     def __init__(self, explainer, **common):
         super().__init__(**common)
         self.explainer = explainer if isinstance(explainer, Explainer) else Explainer(explainer)

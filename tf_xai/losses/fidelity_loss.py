@@ -44,6 +44,8 @@ class FidelityLoss(ContrastLoss):
     https://arxiv.org/abs/1703.01365
     """
 
+    of_attributions = False
+
     def __init__(self, metric="infidelity", explainer="gradient_input", **options):
         self.function = metric if callable(metric) else _trained(metric)
         common = {name: options.pop(name) for name in COMMON if name in options}

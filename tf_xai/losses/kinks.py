@@ -23,6 +23,8 @@ def warn_of_kinks(loss, score):
 
     Between its kinks the network is linear: its gradient, and any penalty on it, does not depend on a hidden bias.
     """
+    if not loss.of_attributions:
+        return
     straight = score.space == "logit" or (score.space == "output" and score.link.from_logits is not False)
     straight |= score.link.kind == "identity"
     layers = score.model._flatten_layers(include_self=False)

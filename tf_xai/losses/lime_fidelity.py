@@ -8,39 +8,43 @@ from tf_xai.losses import neighbourhoods
 from tf_xai.losses.neighbourhoods import Neighbours, SurrogateLoss, relative
 
 VARIANTS = ("linear", "ridge", "one_coordinate")
-NEIGHBOURHOODS = ("gaussian", "resampled", "regions")
+NEIGHBOURHOODS = ("gaussian", "background", "resampled", "regions")
 
 
 @keras.saving.register_keras_serializable("tf_xai")
 class LIMEFidelity(SurrogateLoss):
     """Penalises what a local linear surrogate `g` leaves unexplained.
 
-        penalty_n = mean_s w_s (f(z_ns) - g_n(z_ns))^2 / var_s f(z_ns),    z_ns = x_n + e_s,  e_s ~ N(0, scale^2 I)
+        penalty_n = mean_s (f(x_n + e_s) - g_n(x_n + e_s))^2 / var_s f(x_n + e_s),    e_s ~ N(0, scale^2 I)
 
     `f` is the logit of the true class, or the output of a regression; `g` the least-squares fit on the same neighbours.
     (A probability would not do: being sure would pass for being linear.) The draws are shared by the rows of a batch
     and new at every step, so one QR factorisation serves them all. Mean and variance count degrees of freedom: the
     penalty is `1 - R^2`, adjusted.
 
-    Neighbours z with weights w, and what g sees of them:
+    Other neighbourhoods than this "gaussian" one:
 
-    - "gaussian": noise on every feature, which is what g sees; all weigh the same. For tables.
-    - "resampled": a random half of the features has the values of another row of the batch, and g sees which, 0 or 1,
-      as lime's discretised tables have it; all weigh the same. For tables with categories, and what noise would take
-      off the data. The other row is the same for all neighbours of a row, so that additive models have no penalty. (A
-      batch of one row has no other one: its penalty is 0.)
-    - "regions": some regions of an image or tokens of a text have the baseline, and g sees which, 0 or 1; drawn and
-      weighted as by lime, the row itself among them. Token ids have it where they are embedded.
+    - "background": `g_n` is what the lime package fits for tables with `discretize_continuous=False`: a ridge on
+      normal columns with the mean and the spread of the batch, weighted by their distance from the row. The neighbours
+      are those of all rows, and every row has its own fit, which is judged at the row: `(f(x_n) - g_n(x_n))^2`. This
+      aims at the very explanations that users of lime get, which are far less local than "gaussian" ones.
+    - "resampled": a random half of the features has the values of another row of the batch, and `g` sees which, 0 or
+      1, as lime's discretised tables have it. For tables with categories, and wherever noise leaves the data. The
+      other row is the same for all neighbours of a row, so that additive models have no penalty. (A batch of one row
+      has no other one: its penalty is 0.)
+    - "regions": some regions of an image or tokens of a text have the baseline, and `g` sees which, 0 or 1; drawn and
+      weighted as by lime, the row itself among them. Token ids have the baseline where they are embedded.
 
     Args:
-        variant: "linear"; "ridge", with a penalty of 1 on the coefficients, as lime has it; or "one_coordinate", which
-            adds noise to one random feature per step.
+        variant: "linear"; "ridge", with a penalty of 1 on the coefficients, as lime has it, and always on a background;
+            or "one_coordinate", which adds noise to one random feature per step.
         samples: Neighbours of every row. None takes the larger of 20 and twice the number of features or regions, and
-            20 for one coordinate. "linear" needs more than features + 1.
+            20 for one coordinate; on a background, where all rows have the same ones, the larger of 256 and ten times
+            the number of features. "linear" needs more than features + 1.
         scale: Standard deviation of the Gaussian noise, in units of the inputs (0.5 for standardised columns).
         normalize: Whether to divide by the variance of `f` on the neighbourhood, so that flattening `f` earns nothing.
             Without it the penalty is in squared units of the score.
-        neighbourhood: "gaussian", "resampled" or "regions".
+        neighbourhood: "gaussian", "background", "resampled" or "regions".
         regions: Features that are resampled or hidden together, see `core.regions`: such as "patches", labels of
             segments, or None for every column, every token and the cells of a grid.
         baseline: What hidden regions have, see `core.baselines`.
@@ -66,23 +70,36 @@ class LIMEFidelity(SurrogateLoss):
         checks.choose("neighbourhood", neighbourhood, dict.fromkeys(NEIGHBOURHOODS))
         if variant == "one_coordinate" and neighbourhood != "gaussian":
             raise ValueError(
-                "`variant='one_coordinate'` needs the noise of `neighbourhood='gaussian'`: through one feature's own "
-                f"value and another one a line always goes. Received: {neighbourhood!r}. Pass `variant='linear'`."
+                "`variant='one_coordinate'` needs the noise of `neighbourhood='gaussian'`. Received: "
+                f"neighbourhood={neighbourhood!r}. Pass `variant='linear'`."
             )
-        if regions is not None and neighbourhood == "gaussian":
+        if regions is not None and neighbourhood not in ("resampled", "regions"):
             raise ValueError(
                 "`regions` are what `neighbourhood='regions'` hides or `neighbourhood='resampled'` draws anew. "
-                "Received: neighbourhood='gaussian', which adds noise to every feature. Pass one of the others."
+                f"Received: neighbourhood={neighbourhood!r}, which varies every feature. Pass one of the others."
             )
         self.variant, self.neighbourhood, self.regions, self.baseline = variant, neighbourhood, regions, baseline
 
     def call(self, explain, batch):
-        near = self._neighbours(explain, batch)
+        measure = self._off if self.neighbourhood == "background" else self._rest
+        unexplained, variance, values = measure(explain, batch)
+        return relative(unexplained, variance, values) if self.normalize else unexplained
+
+    def _off(self, score, batch):
+        """What the surrogates of lime leave unexplained at their rows."""
+        columns = self._columns(score, batch).count
+        samples = self._count(columns, 1, "`variant='one_coordinate'` around the rows", fewest=256, each=10)
+        return neighbourhoods.off_the_row(score, batch, samples)
+
+    def _rest(self, score, batch):
+        """What the surrogates leave unexplained of the neighbours that they are fitted to."""
+        near = self._neighbours(score, batch)
         samples, columns = near.design.shape
-        sums = surrogate.fit(near.design, near.values, near.weights, ridge=float(self.variant == "ridge"))
+        ridge = float(self.variant == "ridge")
+        sums = surrogate.fit(near.design, near.values, near.weights, ridge)
         residual, total = (part / tf.reduce_mean(near.weights) for part in sums)
-        residual /= samples if self.variant == "ridge" else samples - 1 - columns
-        return relative(residual, total / (samples - 1), near.values) if self.normalize else residual
+        residual /= samples if ridge else samples - 1 - columns
+        return residual, total / (samples - 1), near.values
 
     def _neighbours(self, score, batch):
         if self.neighbourhood == "gaussian":
@@ -95,8 +112,7 @@ class LIMEFidelity(SurrogateLoss):
 
     def _around(self, score, batch):
         """Noise on all features, or on one of them."""
-        remedy = "pass `neighbourhood='regions'`"
-        players = neighbourhoods.columns("LIMEFidelity", score, batch.inputs, remedy)
+        players = self._columns(score, batch)
         if self.variant != "one_coordinate":
             design = noise = random.normal(batch.seed, (self._samples(players.count), players.count))
         else:
@@ -105,6 +121,9 @@ class LIMEFidelity(SurrogateLoss):
             noise = design * tf.one_hot(place, players.count)
         values = neighbourhoods.moved(score, batch, players, self.scale * noise)
         return Neighbours(design, values, tf.ones([design.shape[0]]))
+
+    def _columns(self, score, batch):
+        return neighbourhoods.columns("LIMEFidelity", score, batch.inputs, "pass `neighbourhood='regions'`")
 
     def _samples(self, columns):
         """The neighbours of every row: but for a ridge, enough for the fit to leave something over."""

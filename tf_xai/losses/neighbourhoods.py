@@ -13,7 +13,7 @@ from tf_xai.core.score import Score
 from tf_xai.core.variants import ALL, map_variants
 from tf_xai.losses.base import ExplanationLoss
 
-# Features beyond which twice as many neighbours of every row are no sensible default.
+# Features beyond which a multiple of them is no sensible number of neighbours by default.
 MANY = 256
 
 
@@ -53,14 +53,14 @@ class SurrogateLoss(ExplanationLoss):
         score = Score(model, output=self.output)
         return Score(model, output=self.output, space="logit") if score.is_classifier else score
 
-    def _count(self, columns, least, instead):
-        """The neighbours of every row, more than `least`, for so many columns of the design."""
+    def _count(self, columns, least, instead, fewest=20, each=2):
+        """The neighbours of every row, more than `least`, for so many columns of the design; `each` per column."""
         if self.samples is None and columns > MANY:
             raise ValueError(
-                f"`{type(self).__name__}` takes twice as many samples as features, and there are {columns} features. "
-                f"Pass {instead}, or `samples=` if that is what you want."
+                f"`{type(self).__name__}` takes {each} times as many samples as features, and there are {columns} "
+                f"features. Pass {instead}, or `samples=` if that is what you want."
             )
-        samples = self.samples or max(20, 2 * columns)
+        samples = self.samples or max(fewest, each * columns)
         if samples <= least:
             raise ValueError(
                 f"`{type(self).__name__}` needs more than {least} samples for {columns} features. "
@@ -117,6 +117,24 @@ def resampled(played, samples, seed):
     """Every player of a row is hidden in a random half of its neighbours."""
     kept = random.uniform(seed, (samples, played.players.count)) > 0.5
     return Neighbours(tf.cast(kept, tf.float32), played.values(kept), tf.ones([samples]))
+
+
+def off_the_row(score, batch, samples):
+    """How far lime's surrogates are off at their rows, where the batch is the background of its tables.
+
+    Returns: The squared error and the weighted variance of the score on the neighbours, two `(batch,)`, and the scores
+        of these, `(samples, batch)`.
+    """
+    played, own = Game(score, batch.inputs, batch.target, "features", chunk=ALL), score(batch.inputs, batch.target)
+    near = neighbours.normal(played, batch.inputs, samples, batch.seed)
+    values, weigh = near.values - own, lambda moves: near.weigh(moves, None)
+    covariances = surrogate.moments(near.moves, weigh, values, batch.inputs)
+    slopes, _ = surrogate.solve(covariances, ridge=1.0)
+    moves = near.moves(tf.range(samples))
+    weights = weigh(moves)
+    count = 1 + tf.reduce_sum(weights, axis=1)  # with the row itself
+    error = tf.reduce_sum(weights * (tf.transpose(values) - tf.linalg.matvec(moves, slopes)), axis=1) / count
+    return tf.square(error), covariances[:, -1, -1] / count, near.values
 
 
 def another_row(seed):

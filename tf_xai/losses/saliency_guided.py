@@ -20,7 +20,8 @@ class SaliencyGuided(ContrastLoss):
 
     The noise is uniform between the least and the largest value that a column, or a channel, has in the batch. All
     inputs share one order of features; in images the channels of a pixel go together. Which features are least relevant
-    has no gradient: the penalty trains the prediction, at first order. Cost: an explanation and a forward pass.
+    has no gradient: the penalty trains the prediction, at first order. Cost: an explanation and two forward
+    passes.
 
     Args:
         share: Share of the features of every row that are replaced, above 0 and below 1.
@@ -31,6 +32,8 @@ class SaliencyGuided(ContrastLoss):
     Reference: Ismail, Corrada Bravo, Feizi, 2021, https://arxiv.org/abs/2111.14338
     """
 
+    of_attributions = False
+
     def __init__(self, share=0.5, explainer="gradient", **common):
         super().__init__(explainer, **common)
         if not 0 < share < 1:
@@ -38,10 +41,9 @@ class SaliencyGuided(ContrastLoss):
         self.share = share
 
     def call(self, explain, batch):
-        score, changed = explain.score, self._changed(explain, batch)
-        whole = _values(score, batch.outputs)
-        part = _values(score, score.model(changed, training=False))
-        gap = tf.exp(whole) * (whole - part) if score.is_classifier else tf.square(whole - part)
+        # Both in inference mode: with BatchNorm or Dropout the outputs of the training pass are those of another model.
+        whole, part = (_values(explain.score, inputs) for inputs in (batch.inputs, self._changed(explain, batch)))
+        gap = tf.exp(whole) * (whole - part) if explain.score.is_classifier else tf.square(whole - part)
         places = tf.reduce_sum(gap, axis=-1)
         return tf.reduce_mean(tf.reshape(places, [tf.shape(places)[0], -1]), axis=1)
 
@@ -68,7 +70,7 @@ class SaliencyGuided(ContrastLoss):
         return {"share": self.share, **super().get_config()}
 
 
-def _values(score, outputs):
+def _values(score, inputs):
     """The logarithms of all probabilities, or the outputs of a regression: `(batch, ..., classes)`."""
     space = "all_log_probabilities" if score.is_classifier else "output"
-    return links.convert(score.select(outputs), score.link, space)
+    return links.convert(score.select(score.model(inputs, training=False)), score.link, space)

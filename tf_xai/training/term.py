@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tf_xai.core import checks, trees
-from tf_xai.core.gradients import by_forward_mode
+from tf_xai.core.gradients import by_forward_mode, gradients_of_each, with_gradient
 from tf_xai.losses.base import AttributionLoss
 from tf_xai.losses.kinks import warn_of_kinks
 
@@ -24,7 +24,7 @@ class Term:
 
     def __init__(self, loss, model, state, forward):
         self.loss, self.line, self.weight_line = loss, f"xai_{loss.name}_loss", f"xai_{loss.name}_weight"
-        self._explain, self._forward = loss.bind(model), forward
+        self._model, self._explain, self._forward = model, loss.bind(model), forward
         self.score = loss.score(self._explain)
         if isinstance(loss, AttributionLoss):
             warn_of_kinks(loss, self.score)
@@ -72,9 +72,29 @@ class Term:
             due, (mean, rows) = True, compute()
         else:
             due = step % self.loss.every == 0
-            mean, rows = tf.cond(due, compute, lambda: (0.0, tf.zeros([trees.batch_size(batch.inputs)])))
+            mean, rows = self._only_if(due, compute, trees.batch_size(batch.inputs))
         self.metric.update_state(rows, tf.fill(tf.shape(rows), tf.cast(due, tf.float32)))
         return mean
+
+    def _only_if(self, due, compute, count):
+        """What is computed in a step that is due, else zeros.
+
+        The gradient is taken in there too: XLA can not differentiate a condition on tensors of unknown batch size.
+        """
+        weights, optimizer = self._model.trainable_weights, self._model.optimizer
+
+        def losses():
+            mean, rows = compute()
+            return mean, rows, [optimizer.scale_loss(mean)]  # float16 needs it
+
+        def differentiated():
+            (mean, rows), (slopes,) = gradients_of_each(losses, weights)
+            return mean, rows, slopes
+
+        nothing = lambda: (0.0, tf.zeros([count]), [tf.zeros(w.shape, w.dtype) for w in weights])
+        mean, rows, slopes = tf.cond(due, differentiated, nothing)
+        scale = optimizer.scale_loss(1.0)
+        return with_gradient(mean, weights, [slope / tf.cast(scale, slope.dtype) for slope in slopes]), rows
 
     def _mean_and_rows(self, batch, shared, sample_weight):
         """The weighted mean penalty and that of every row; with the gradients of a shared pass where there is one."""
