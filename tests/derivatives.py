@@ -14,4 +14,9 @@ def along(loss, weight, direction):
         weight.assign(start + step * direction)
         return loss()
 
-    return exact, lambda step: (moved(step) - moved(-step)) / (2 * step)
+    def difference(step):
+        slope = (moved(step) - moved(-step)) / (2 * step)
+        weight.assign(start)
+        return slope
+
+    return exact, difference

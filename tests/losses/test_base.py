@@ -21,6 +21,11 @@ CONCRETE = [
     xai.losses.SHAPTarget,
     xai.losses.AttributionPrior,
     xai.losses.EnergyGuidance,
+    xai.losses.AttentionGuidance,
+    xai.losses.AttributionStability,
+    xai.losses.SaliencyGuided,
+    xai.losses.JacobianNorm,
+    xai.losses.FidelityLoss,
 ]
 # What has to be said of every loss beside the common arguments.
 NEEDED = {xai.losses.SHAPFairness: {"protected": [0]}, xai.losses.SHAPTarget: {"target": [1, 0, 2, 1]}}
@@ -94,6 +99,11 @@ CONFIGURED = {
         "sparse", xai.Explainer("expected_gradients", samples=1), weight="auto"
     ),
     "graph": lambda: xai.losses.AttributionPrior("graph", "gradient_input", 1 - np.eye(4), name="mine"),
+    "attention_guidance": lambda: xai.losses.AttentionGuidance("last", "attention_rollout", weight=0.5),
+    "attribution_stability": lambda: xai.losses.AttributionStability(0.2, "gradient_input", True, every=3),
+    "saliency_guided": lambda: xai.losses.SaliencyGuided(0.3, fraction=0.5),
+    "jacobian_norm": lambda: xai.losses.JacobianNorm(3, output=0),
+    "fidelity_loss": lambda: xai.losses.FidelityLoss("infidelity", samples=4, normalize=True, weight="auto"),
     "lime_stability": lambda: xai.losses.LIMEStability(40, 0.3, 0.2, normalize=False, auto_share=0.2),
 }
 

@@ -1,5 +1,6 @@
 """What the losses on Shapley values share: what is explained, and the shares of a batch."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -37,7 +38,7 @@ class SHAPLoss(ContrastLoss):
         raise NotImplementedError(f"{type(self).__name__} must define `own`.")
 
     def get_config(self):
-        return {**self.own(), **super().get_config()}
+        return {**keras.saving.serialize_keras_object(self.own()), **super().get_config()}
 
     def __repr__(self):
         short = lambda leaf: checks.in_words(leaf) if hasattr(leaf, "shape") else leaf

@@ -91,7 +91,7 @@ class Term:
             (mean, rows), (slopes,) = gradients_of_each(losses, weights)
             return mean, rows, slopes
 
-        nothing = lambda: (0.0, tf.zeros([count]), [tf.zeros(w.shape, w.dtype) for w in weights])
+        nothing = lambda: (tf.zeros([]), tf.zeros([count]), [tf.zeros(w.shape, w.dtype) for w in weights])
         mean, rows, slopes = tf.cond(due, differentiated, nothing)
         scale = optimizer.scale_loss(1.0)
         return with_gradient(mean, weights, [slope / tf.cast(scale, slope.dtype) for slope in slopes]), rows
