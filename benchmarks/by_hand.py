@@ -126,7 +126,7 @@ def saliency_guided(model, x, y, mask, share=0.5):
     ranks = tf.argsort(tf.argsort(size, direction="DESCENDING"))
     noise = tf.random.uniform(tf.shape(x), tf.reduce_min(x), tf.reduce_max(x))
     keep = tf.reshape(ranks < int((1 - share) * size.shape[1]), tf.shape(x))
-    whole = tf.nn.log_softmax(model(x, training=True))
+    whole = tf.nn.log_softmax(model(x, training=False))
     part = tf.nn.log_softmax(model(tf.where(keep, x, noise), training=False))
     return tf.reduce_mean(tf.reduce_sum(tf.exp(whole) * (whole - part), axis=1))
 

@@ -102,6 +102,7 @@ def test_half_precision_does_not_overflow_in_quotients(rng):
 UNSERVED = {"pooling_3d", "bicubic"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in UNSERVED])
 def test_adds_up_in_half_precision(name, rng):
     keras.config.set_dtype_policy("mixed_float16")

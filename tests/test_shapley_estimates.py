@@ -27,6 +27,7 @@ def _error(estimates, expected):
     return np.sqrt(np.mean(np.square(np.stack(estimates) - expected)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("features", "samples"), [(12, 2048), (15, 2048), (12, 512)])
 def test_kernel_shap_is_no_worse_than_that_of_shap(features, samples):
     shap = pytest.importorskip("shap")
@@ -44,6 +45,7 @@ def test_kernel_shap_is_no_worse_than_that_of_shap(features, samples):
     assert np.mean(ours) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("features", "samples"), [(10, 210), (12, 2048)])
 def test_permutation_shap_is_no_worse_than_that_of_shap(features, samples):
     shap = pytest.importorskip("shap")

@@ -69,6 +69,7 @@ def test_is_what_the_model_behind_the_embedding_gives(method, ids):
     assert np.abs(values).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", GENERAL)
 def test_every_method_serves_unknown_batch_sizes_and_xla(method, ids):
     model, options = build(), SMALL.get(method, {})
@@ -151,6 +152,7 @@ def test_mixed_precision(ids):
     np.testing.assert_allclose(values, explain(whole, ids, "integrated_gradients").values, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_training_on_tokens_with_padding_has_finite_slopes(ids):
     """Vectors of padding are zero, and so are their slopes: the length of zero has a slope of zero."""
     model = build("lstm")

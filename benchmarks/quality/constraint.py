@@ -9,7 +9,7 @@ that of the best fixed weight, the one with the least penalty among those within
   is trained without the squares. With them its loss is what the square gives away, and within 2 % of that no model can
   do without it.
 - red wine with `LIMEFidelity`: 11 columns, two layers of 100. The plain model is the one of its best validation epoch,
-  as one would use it (see auto_mpg.py): in the end it has learnt the training rows by heart.
+  as one would use it (see lime_regression.py): in the end it has learnt the training rows by heart.
 
 `--mnist` is mnist.npz as keras.datasets.mnist.load_data() keeps it, `--wine` UCI's winequality-red as CSV with commas
 (https://archive.ics.uci.edu/dataset/186/wine+quality).
@@ -80,7 +80,9 @@ def red_wine(path, seed, epochs):
 
     def build(*arguments):
         hidden = [layer for _ in range(2) for layer in (keras.layers.Dense(100), keras.layers.LeakyReLU(0.2))]
-        return compiled([keras.Input((11,)), *hidden, keras.layers.Dense(1)], epochs * -(-half // 128), "mse", *arguments)
+        return compiled(
+            [keras.Input((11,)), *hidden, keras.layers.Dense(1)], epochs * -(-half // 128), "mse", *arguments
+        )
 
     keras.utils.set_random_seed(seed)
     plain, stop = build(), keras.callbacks.EarlyStopping("val_loss", patience=50, restore_best_weights=True)

@@ -86,6 +86,7 @@ def test_the_target_chooses_what_is_explained(explainer, axioms, model, inputs, 
     assert differ(bound.attribute(inputs, target), other) == axioms.targeted
 
 
+@pytest.mark.slow
 def test_eager_graph_and_xla_agree(explainer, model, inputs, target):
     bound = explainer().bind(model)
     eager = bound.attribute(inputs, target)

@@ -4,6 +4,7 @@ import random
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import tf_xai as xai
@@ -80,6 +81,7 @@ def test_a_second_call_traces_nothing(explainer, model, inputs, target):
     assert Traces.count == count
 
 
+@pytest.mark.slow
 def test_a_second_explain_traces_nothing(explainer, model, inputs):
     model, x = _counted(model), np.repeat(inputs.numpy(), 2, axis=0)
     explain = lambda rows: xai.explain(model, x[:rows], method=explainer(), batch_size=3, verbose=0)

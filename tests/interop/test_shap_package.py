@@ -32,6 +32,7 @@ def _gap(model, x, background, classes):
     return (values - base)[np.arange(len(x)), classes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize(
     ("function", "tolerance", "options"),
@@ -87,6 +88,7 @@ def test_several_inputs_are_columns_side_by_side(function, rng):
         np.testing.assert_allclose(found.values.sum(axis=1), scores - scores.mean(), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ["shap_partition", "shap_gradient", "shap_deep"])
 def test_images(function, rng):
     model, x = models.cnn(), rng.random((2, 8, 8, 1)).astype("float32")

@@ -195,6 +195,7 @@ def test_gradient_by_finite_differences(kind, explainer, x):
     assert_gradients_by_finite_differences(model, penalty)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("explainer", EXPLAINERS)
 def test_eager_graph_and_xla(explainer, x):
     """Of all kinds together, as that compiles once."""

@@ -97,6 +97,7 @@ def test_constraint_goes_the_right_way():
     assert factors(Constraint(1.0, factor=1.3), [1.3] * 20, [1.0] * 20) == pytest.approx([1] * 20, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_constraint_comes_back_from_its_ends():
     """A bound that was out of reach for long is answered as soon as it is met."""
     long, short = (

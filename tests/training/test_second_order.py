@@ -63,6 +63,7 @@ def test_images(rng):
     assert_close(*both(base, "gradient", xai.with_evidence(x, irrelevant=masks_like(rng, x)), y))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -25,6 +25,7 @@ FACTOR = "xai_tradeoff_factor"
 VARYING = ["schedule", "auto_scale", "constraint"]
 MERGING = ["pcgrad", "mgda"]
 RUN = {"batch_size": 4, "epochs": 2}
+MODES = {"eager": {"run_eagerly": True}, "steps": {"steps_per_execution": 3}, "xla": {"jit_compile": True}}
 
 
 @pytest.fixture
@@ -112,12 +113,13 @@ def test_fixed_is_the_default(data):
     assert FACTOR not in lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tradeoff", TRADEOFFS)
-@pytest.mark.parametrize("mode", ["eager", "xla"])
+@pytest.mark.parametrize("mode", MODES)
 def test_modes_train_alike(mode, tradeoff, data):
-    """Eagerly, or three steps at a time with XLA, like the graph; with losses that are not always due."""
+    """Eagerly, several steps at a time, or with XLA like the graph; with losses that are not always due."""
     base = mlp()
-    options = {"eager": {"run_eagerly": True}, "xla": {"jit_compile": True, "steps_per_execution": 3}}[mode]
+    options = MODES[mode]
     expected, lines = trained(base, losses(), *data, RUN, tradeoff=TRADEOFFS[tradeoff](), jit_compile=False)
     weights, found = trained(base, losses(), *data, RUN, tradeoff=TRADEOFFS[tradeoff](), **options)
     assert_close(weights, expected)
@@ -237,6 +239,7 @@ def test_the_factor_of_an_epoch_is_that_of_its_last_step(data):
     np.testing.assert_allclose(fit(model, *data, batch_size=4, epochs=3)[FACTOR], [0.1, 0.4, 0.7], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tradeoff", TRADEOFFS)
 def test_load_and_go_on(tradeoff, data, tmp_path):
     """Two epochs, or one, a save, a load and one: with its multiplier and means, in both formats."""

@@ -65,7 +65,8 @@ class ExplainableModel(keras.Model):
             explanation_loss: One `ExplanationLoss` or a list of them.
             tradeoff: How task and explanations are weighed, an object of `tf_xai.tradeoff`. None is `Fixed()`.
             second_order: How penalties on gradients are differentiated: "reverse" twice; "forward", which is reverse
-                over forward mode, the faster one when compiled with XLA; "auto" takes that then, and "reverse" else.
+                over forward mode; "auto" takes the faster one: "forward" when compiled with XLA, unless the loss is
+                scaled for float16, and "reverse" else.
             penalize_validation: Whether `val_loss` contains the penalties; their own lines are logged either way.
             optimizer, loss, **kwargs: See `keras.Model.compile`.
         """
@@ -77,7 +78,9 @@ class ExplainableModel(keras.Model):
         if len(set(names)) < len(names):
             raise ValueError(f"Explanation losses need different names. Received: {names}. Pass `name=`.")
         self.penalize_validation, self.second_order = penalize_validation, second_order
-        forms = {"auto": bool(self.jit_compile), "reverse": False, "forward": True}
+        # A scaled loss would overflow float16 at the weights, where forward mode leaves the score as large as it is.
+        faster = bool(self.jit_compile) and not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        forms = {"auto": faster, "reverse": False, "forward": True}
         forward = checks.choose("second_order", second_order, forms)
         self._terms = tuple(Term(entry, self, self.training_state, forward) for entry in losses)
         self._shares = any(term.shares for term in self._terms)
