@@ -1,11 +1,13 @@
 """Decoy MNIST: accuracy without and with `EnergyGuidance`, whose evidence is all but the square in the corner.
 
-The data of `decoy_mnist`, and two networks: its MLP 50-30, explained by LRP, and a small CNN, explained by Grad-CAM.
+The data of `decoy_mnist`, and two networks: its MLP 50-30, explained by LRP, and a small CNN, explained by HiResCAM.
 The CNN has strides in place of pooling, which would blur the square so much that a plain network can hardly use it.
-Grad-CAM is taken at the first convolution: a place sees 5 x 5 pixels there, so that what the square contributes lies on
-the square; further layers carry it to places that are evidence. Adam 1e-3, batch 256, pixels 0 to 1.
+The map is that of the first convolution: a place sees 5 x 5 pixels there, so that what the square contributes lies on
+the square; further layers carry it to places that are evidence. (Grad-CAM itself averages the gradient over places, and
+says what a place contributes only before global pooling, where a place sees everything.)
 
-With `--validate` the last 10,000 training digits are left out and take the place of the test.
+Adam 1e-3, batch 256, pixels 0 to 1. With `--validate` the last 10,000 training digits are left
+out and take the place of the test.
 """
 
 import argparse
@@ -33,7 +35,7 @@ def cnn():
 # Networks, and how they are explained.
 CASES = {
     "MLP": (mlp, xai.Explainer("lrp", composite="epsilon")),
-    "CNN": (cnn, xai.Explainer("grad_cam", layer="first")),
+    "CNN": (cnn, xai.Explainer("hires_cam", layer="first")),
 }
 
 
@@ -52,7 +54,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=60_000)
     parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--weight", type=float, default=3.0)
+    parser.add_argument("--weight", type=float, default=10.0)
     parser.add_argument("--validate", action="store_true")
     options = parser.parse_args()
     (x, y), test = load(options.data, "60k")

@@ -160,6 +160,7 @@ def test_gradient_by_finite_differences(explainer, ids, mask):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("explainer", ["attention", "attention_rollout", "attention_relevance"])
 def test_modes_agree(explainer, ids, mask):
     model, loss = transformer(blocks=1), AttentionGuidance(explainer=explainer)

@@ -187,6 +187,7 @@ def test_gradient_by_finite_differences(kind, x):
     assert_gradients_by_finite_differences(model, lambda: rows(prior(kind), model, x, y), step=5e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*KINDS, "smooth"])
 def test_eager_graph_and_xla(kind, rng):
     shape = (4,) if kind != "smooth" else (4, 4, 1)

@@ -141,6 +141,7 @@ def test_gradient_by_finite_differences(explainer, adversarial, x):
     assert_gradients_by_finite_differences(model, tf.function(lambda: rows(loss, model, x, y)), tolerance=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adversarial", [False, True])
 def test_modes_agree(adversarial, x):
     model, loss, y = network("tanh"), AttributionStability(0.3, adversarial=adversarial), np.arange(6) % 3

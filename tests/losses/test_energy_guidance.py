@@ -307,6 +307,7 @@ def assert_gradients_with_energy(loss, model, *data):
     assert_gradients_by_finite_differences(model, tf.function(lambda: rows(loss, model, *some)), step=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "explainer", ["grad_cam", xai.Explainer("grad_cam", resize=False), "lrp", xai.Explainer("gradient", layer="first")]
 )

@@ -138,6 +138,7 @@ def test_gradient_by_finite_differences(metric, x):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["infidelity", "completeness"])
 def test_modes_agree(metric, x):
     model, loss, y = network("tanh"), FidelityLoss(metric), np.arange(6) % 3

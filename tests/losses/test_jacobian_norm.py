@@ -127,6 +127,7 @@ def test_gradient_by_finite_differences(draws, x):
     assert_gradients_by_finite_differences(model, tf.function(lambda: rows(JacobianNorm(draws), model, x)))
 
 
+@pytest.mark.slow
 def test_modes_agree(x):
     model, loss = network("tanh"), JacobianNorm(draws=2)
     compute = lambda: rows(loss, model, x)

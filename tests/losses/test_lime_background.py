@@ -83,6 +83,7 @@ def test_gradient_by_finite_differences(normalize, x):
     )
 
 
+@pytest.mark.slow
 def test_eager_graph_and_xla(x):
     """Also where the graph does not know the size of the batch."""
     model = network("tanh")
@@ -93,6 +94,7 @@ def test_eager_graph_and_xla(x):
         np.testing.assert_allclose(traced(tf.constant(x)), call(x), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_training_on_batches_of_any_size(jit_compile, x):
     model = xai.compile(regression(), "sgd", "mse", explanation_loss=fidelity(), jit_compile=jit_compile)

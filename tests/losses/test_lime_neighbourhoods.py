@@ -192,6 +192,7 @@ def test_gradient_by_finite_differences(kind, variant, x):
     assert_gradients_by_finite_differences(model, lambda: rows(loss, model, x, np.arange(6) % 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("build", ["table", "tokens"])
 def test_eager_graph_and_xla(kind, build, x, rng):

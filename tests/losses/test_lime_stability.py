@@ -87,6 +87,7 @@ def test_gradient_by_finite_differences(normalize, x):
     assert_gradients_by_finite_differences(model, lambda: rows(loss, model, x, np.arange(6) % 3))
 
 
+@pytest.mark.slow
 def test_eager_graph_and_xla(x):
     model = network("tanh")
     call = lambda: rows(LIMEStability(radius=0.5), model, x, np.arange(6) % 3)

@@ -198,6 +198,7 @@ def test_new_noise_at_every_step(x):
     assert (np.abs(first - second) > 1e-7).any()
 
 
+@pytest.mark.slow
 def test_modes_agree(x):
     model, loss, y = network("tanh"), SaliencyGuided(), np.arange(6) % 3
     compute = lambda: rows(loss, model, x, y)

@@ -237,6 +237,7 @@ def test_gradient_by_finite_differences(explainer, how, x):
     assert_gradients_by_finite_differences(model, penalty)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("explainer", EXPLAINERS)
 def test_eager_graph_and_xla(explainer, x):
     model, loss = network("tanh"), SHAPFairness([0], groups=1, explainer=EXPLAINERS[explainer])

@@ -287,6 +287,7 @@ def test_configuration_round_trip(kind):
     keras.tree.map_structure(np.testing.assert_array_equal, copy.wanted, loss.wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [True, False])
 def test_a_teacher_is_saved_with_the_model(compiled, tmp_path, rng):
     x, y = problem(rng)

@@ -209,6 +209,7 @@ def test_without_explanation_losses_it_is_plain_training(tradeoff, data):
     np.testing.assert_allclose(found["loss"], lines["loss"], rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tradeoff", TRADEOFFS)
 def test_evaluate_is_that_of_the_base(tradeoff, data):
     """It teaches the trade-off nothing, logs no factor, and its loss is the task's."""
