@@ -37,7 +37,7 @@ def network():
 
 def losses(weight):
     reasons = xai.losses.RightReasons
-    shap = xai.Explainer("expected_gradients", space="logit")
+    shap = xai.Explainer("expected_gradients", samples=1, space="logit")
     return {
         "plain": reasons(weight=0.0),
         "RightReasons, gradient": reasons(weight=weight),

@@ -32,10 +32,10 @@ def cnn():
     return [conv(16, 5, "first"), conv(32, 3, "second"), keras.layers.Flatten()]
 
 
-# Networks, and how they are explained.
+# Networks, how they are explained, and the weight.
 CASES = {
-    "MLP": (mlp, xai.Explainer("lrp", composite="epsilon")),
-    "CNN": (cnn, xai.Explainer("hires_cam", layer="first")),
+    "MLP": (mlp, xai.Explainer("lrp", composite="epsilon"), 30.0),
+    "CNN": (cnn, xai.Explainer("hires_cam", layer="first"), 3.0),
 }
 
 
@@ -53,8 +53,7 @@ def main():
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=60_000)
-    parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--weight", type=float, default=10.0)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--validate", action="store_true")
     options = parser.parse_args()
     (x, y), test = load(options.data, "60k")
@@ -64,8 +63,8 @@ def main():
     for seed in range(options.seeds):
         shown, masks = decoy(x, y, seed=seed)
         for case in options.cases:
-            layers, explainer = CASES[case]
-            guidance = xai.losses.EnergyGuidance(explainer, weight=options.weight)
+            layers, explainer, weight = CASES[case]
+            guidance = xai.losses.EnergyGuidance(explainer, weight=weight)
             for name, losses in {"plain": [], f"EnergyGuidance, {explainer.method}": [guidance]}.items():
                 model = train(layers, shown, masks, y, losses, options.epochs, seed)
                 rows.append({"case": f"{case}, {name}", "seed": seed, **accuracies(model, *test, seed)})

@@ -43,9 +43,11 @@ def split(labels, tiles, seed):
 
 
 def network():
+    """Normalised by the picture: statistics of the batch would not be those of the penalty."""
     layers = []
-    for filters, size, strides in ((8, 5, 2), (16, 3, 2), (24, 3, 1), (24, 3, 1)):
-        layers += [keras.layers.Conv2D(filters, size, strides, padding="same", activation="relu")]
+    for filters, size, strides in ((16, 5, 2), (24, 3, 2), (32, 3, 1), (32, 3, 1)):
+        layers += [keras.layers.Conv2D(filters, size, strides, padding="same", use_bias=False)]
+        layers += [keras.layers.GroupNormalization(4), keras.layers.Activation("gelu")]
     layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, "sigmoid")]
     return keras.Sequential([keras.Input((96, 96, 1)), *layers])
 
@@ -65,7 +67,7 @@ def train(x, masks, y, weight, options, seed):
         "binary_crossentropy",
         explanation_loss=[xai.losses.EnergyGuidance("grad_cam", weight=weight)] if weight else None,
         # What is to be moved has to be there first.
-        tradeoff=xai.tradeoff.Schedule(warmup=steps // 5, ramp=steps // 5),
+        tradeoff=xai.tradeoff.Schedule(warmup=steps // 10, ramp=steps // 5),
     )
     model.fit(xai.with_evidence(x, relevant=masks), y, batch_size=32, epochs=options.epochs, verbose=0)
     return model
@@ -89,9 +91,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="npz with x, mask (bits), y and group, see `load`")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--weights", type=float, nargs="+", default=[0.3, 1.0, 3.0])
+    parser.add_argument("--weights", type=float, nargs="+", default=[1.0, 3.0])
     options = parser.parse_args()
     x, masks, y, labels, tiles = load(options.data)
     rows = []
