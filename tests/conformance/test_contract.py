@@ -47,6 +47,7 @@ def test_inputs_may_have_any_float_dtype(explainer, model, inputs, dtype):
     assert_close(values(rounded), values(rounded.astype("float32")), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float64", "mixed_float16"])
 def test_values_are_float32_whatever_the_policy(explainer, make_model, model, inputs, target, policy):
     keras.config.set_dtype_policy(policy)

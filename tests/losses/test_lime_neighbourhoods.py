@@ -203,6 +203,7 @@ def test_eager_graph_and_xla(kind, build, x, rng):
         np.testing.assert_allclose(tf.function(call, autograph=False, **options)(), call(), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_removes_interactions(kind, rng):
     """On a product: the same network, with and without, on the same draws at the end."""

@@ -274,6 +274,7 @@ def plain_share():
     return exact_shares(trained(x, y, [])[0], x)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("explainer", EXPLAINERS)
 def test_fit_takes_attribution_away_from_what_is_protected(explainer, rng):
     """A tenth at most; the model still predicts, by the other features, and its logit is no flatter."""

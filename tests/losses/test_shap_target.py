@@ -238,6 +238,7 @@ def accuracy(model, x, y):
     return np.mean((model.predict(x, verbose=0) > 0.5) == (y > 0.5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("explainer", EXPLAINERS)
 def test_fit_reaches_shares(explainer, rng):
     x, y = problem(rng)

@@ -65,6 +65,7 @@ def test_load_and_go_on(build, data, tmp_path):
     assert_close(loaded.base.get_weights(), expected, 1e-6)
 
 
+@pytest.mark.slow
 def test_load_in_another_process(data, tmp_path):
     """With nothing imported but keras, then tf_xai."""
     x, y, masks = data
@@ -80,6 +81,7 @@ def test_load_in_another_process(data, tmp_path):
         assert_close([stored[name] for name in stored if name != "loss"], model.base.get_weights(), 1e-6)
 
 
+@pytest.mark.slow
 def test_base_loads_without_tf_xai(data, tmp_path):
     x, y, masks = data
     model = adam_model(mlp())
