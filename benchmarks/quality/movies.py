@@ -7,7 +7,8 @@ test), `label` (1 is positive), `text` (tokens joined by spaces) and `spans` (ra
 Rationales of training and validation are incomplete: what is not marked is not known to be irrelevant. So the guidance
 rewards attention on marked words. Test rationales are exhaustive.
 
-The model: words, phrases of three (a convolution), and attention that averages the phrases. Reported are the accuracy
+The model: words, phrases of three (a convolution), means of 15 of them (people mark passages), and attention that
+averages these. Reported are the accuracy
 and the area under the precision-recall curve of the rationales' tokens, the mean over documents: of the attention, and
 of integrated gradients for the predicted class. Tokens behind those that the model reads count as found last. The
 weight is chosen on the validation set: among those that lose no accuracy, the one with the largest area of attention,
@@ -57,9 +58,10 @@ def build():
     valid = keras.ops.not_equal(ids, 0)
     words = dropout()(keras.layers.Embedding(VOCABULARY, UNITS)(ids))
     phrases = keras.layers.Conv1D(UNITS, 3, padding="same", activation="gelu")(words)
-    query = keras.layers.GlobalAveragePooling1D(keepdims=True)(phrases, mask=valid)
+    passages = keras.layers.AveragePooling1D(15, 1, padding="same")(phrases)
+    query = keras.layers.GlobalAveragePooling1D(keepdims=True)(passages, mask=valid)
     pool = keras.layers.MultiHeadAttention(1, UNITS, name="pool")
-    document = pool(query, phrases, attention_mask=keras.ops.expand_dims(valid, 1))
+    document = pool(query, passages, attention_mask=keras.ops.expand_dims(valid, 1))
     return keras.Model(ids, keras.layers.Dense(1, "sigmoid")(dropout()(keras.layers.Flatten()(document))))
 
 
@@ -67,7 +69,8 @@ def train(data, weight, epochs, seed):
     keras.utils.set_random_seed(seed)
     x, y, masks, _ = data["train"]
     losses = [xai.losses.AttentionGuidance(weight=weight)] if weight else []
-    model = xai.compile(build(), keras.optimizers.Adam(1e-3), "binary_crossentropy", explanation_loss=losses)
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * -(-len(x) // 32))
+    model = xai.compile(build(), keras.optimizers.Adam(rate), "binary_crossentropy", explanation_loss=losses)
     model.fit(xai.with_evidence(x, relevant=masks), y, batch_size=32, epochs=epochs, verbose=0)
     return model
 
@@ -104,8 +107,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="the table, as CSV")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--weights", type=float, nargs="+", default=[0.1, 0.3, 1.0])
+    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--weights", type=float, nargs="+", default=[0.5, 1.0])
     options = parser.parse_args()
     data, rows = load(options.data), []
     for weight in [0.0, *options.weights]:
