@@ -109,4 +109,9 @@ def test_notebooks_run(path):
     nbclient = pytest.importorskip("nbclient")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     notebook = nbformat.read(path, as_version=4)
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+        cell.outputs = []  # those that are stored are no proof
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert not any(output["output_type"] == "error" for output in outputs)

@@ -8,11 +8,10 @@ Rationales of training and validation are incomplete: what is not marked is not 
 rewards attention on marked words. Test rationales are exhaustive.
 
 The model: words, phrases of three (a convolution), means of 15 of them (people mark passages), and attention that
-averages these. Reported are the accuracy
-and the area under the precision-recall curve of the rationales' tokens, the mean over documents: of the attention, and
-of integrated gradients for the predicted class. Tokens behind those that the model reads count as found last. The
-weight is chosen on the validation set: among those that lose no accuracy, the one with the largest area of attention,
-both the mean over all seeds.
+averages these. Reported are the accuracy and the area under the precision-recall curve of the rationales' tokens, the
+mean over documents: of the attention, and of integrated gradients for the predicted class. Tokens behind those that
+the model reads count as found last. The weight is chosen on the validation set: among those that lose no accuracy, the
+one with the largest area of attention, both the mean over all seeds.
 """
 
 import argparse

@@ -111,9 +111,10 @@ def test_a_row_and_a_column_are_maps(rng):
 def test_making_attributions_smaller_earns_nothing(kind, rng):
     shape = (4,) if kind != "smooth" else (4, 4, 1)
     x = rng.normal(size=(6, *shape)).astype("float32")
+    x[:, 0] *= 3  # features that are used alike leave little to a graph
     value = lambda factor: rows(prior(kind), flattened(shape, factor), x, ZEROS)
     np.testing.assert_allclose(value(1e-4), value(1.0), rtol=1e-4)
-    assert value(1.0).numpy().min() > 0.01
+    assert value(1.0).numpy().min() > 0.05
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "smooth"])

@@ -347,6 +347,7 @@ def test_saving(tmp_path, rng):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-5)
+    loaded.fit(x, y, verbose=0)
 
 
 def test_nothing_asked_for():

@@ -298,6 +298,7 @@ def test_a_teacher_is_saved_with_the_model(compiled, tmp_path, rng):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-5)
+    loaded.fit(x, y, verbose=0)
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,30 @@ def test_what_else_decides_is_trained_anew(data, fits, tmp_path):
     assert len(fits) == 7
 
 
+def test_a_validation_without_the_shortcut_chooses_a_weight_that_does_without_it(rng):
+    """The first column tells the label in training. Where it does in validation too, weight 0 seems best."""
+    y = rng.integers(0, 2, 600)
+    x = rng.normal(size=(600, 4)).astype("float32")
+    x[:, 1:] += 0.7 * (2 * y[:, None] - 1)
+    shortcut = np.column_stack([3.0 * (2 * y - 1), x[:, 1:]]).astype("float32")
+    rows = lambda x, part: (xai.with_evidence(x[part], irrelevant=np.array([1.0, 0, 0, 0], "float32")), y[part])
+    training, validation, test = (slice(start, start + 200) for start in (0, 200, 400))
+
+    def build(weight):
+        base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "softmax")])
+        loss, options = xai.losses.RightReasons(weight=weight), {"metrics": ["accuracy"], "run_eagerly": True}
+        return xai.compile(base, keras.optimizers.SGD(0.3), models.CROSSENTROPY, explanation_loss=loss, **options)
+
+    def found(data, weights=(0, 1)):
+        options = {"validation": data, "metric": "accuracy", "epochs": 8, "batch_size": 200}
+        frame = sweep(build, rows(shortcut, training), weights, **options)
+        return frame.set_index("weight")["accuracy"]
+
+    confounded, clean = (found(rows(columns, validation)).idxmax() for columns in (shortcut, x))
+    accuracy = found(rows(x, test), [confounded, clean])
+    assert confounded == 0 and accuracy[clean] > accuracy[0] + 0.1
+
+
 def test_front():
     """Bettered: what another is no worse in everything, and better in something. Equal points better none."""
     costs = np.array([[0, 3], [1, 1], [3, 0], [1, 2], [1, 1], [np.nan, 0], [3, 3.0]])
