@@ -81,6 +81,23 @@ def step_by_hand(base, x, y, task, penalty):
     return [(w - RATE * g).numpy() for w, g in zip(base.trainable_variables, gradients, strict=True)]
 
 
+class Hidden(xai.losses.ExplanationLoss):
+    """The squared activations of the first layer: the others have no gradient."""
+
+    def __init__(self, base, **common):
+        super().__init__(**common)
+        self.first = base.layers[0]
+
+    def bind(self, model):
+        return xai.Score(model)
+
+    def call(self, explain, batch):
+        return self.of(batch.inputs)
+
+    def of(self, x):
+        return tf.reduce_sum(tf.square(self.first(x)), axis=1)
+
+
 def trainable(base):
     return [w.numpy() for w in base.trainable_variables]
 

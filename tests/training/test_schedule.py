@@ -86,6 +86,17 @@ def test_a_penalty_that_is_due_counts_for_all(mode, data):
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_layers_that_the_penalty_does_not_reach(mode, data):
+    """They learn from the task alone."""
+    (x, y), base = data, mlp()
+    loss = models.Hidden(base, every=2)
+    penalty = lambda: 2 * tf.reduce_mean(loss.of(x))
+    expected = models.step_by_hand(base, x, y, models.mean_crossentropy, penalty)
+    fit(compiled(base, loss, **MODES[mode]), x, y)
+    assert_close(models.trainable(base), expected)
+
+
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("every", [1, 2])
 def test_rows_take_turns(mode, every, data):
     """A quarter of the rows at a time, the next ones whenever the penalty is due."""

@@ -82,6 +82,22 @@ def test_merged_step_by_hand(tradeoff, many, data):
     assert {"accuracy", "xai_right_reasons_loss"} < set(lines) and FACTOR not in lines
 
 
+@pytest.mark.parametrize("tradeoff", MERGING)
+def test_merged_gradients_of_a_penalty_that_does_not_reach_all_layers(tradeoff, data):
+    (evidence, y), base = data, mlp()
+    x, loss, gradients = evidence["xai_inputs"], models.Hidden(base), []
+    for part in (lambda: models.mean_crossentropy(y, base(x)), lambda: tf.reduce_mean(loss.of(x))):
+        with tf.GradientTape() as tape:
+            value = part()
+        slopes = tape.gradient(value, base.trainable_variables)
+        pairs = zip(slopes, base.trainable_variables, strict=True)
+        gradients.append([tf.zeros_like(v) if s is None else s for s, v in pairs])
+    merged = TRADEOFFS[tradeoff]().merge(gradients)
+    expected = [w - models.RATE * g for w, g in zip(base.trainable_variables, merged, strict=True)]
+    fit(compiled(base, loss, tradeoff=TRADEOFFS[tradeoff]()), x, y)
+    assert_close(models.trainable(base), expected)
+
+
 @pytest.mark.parametrize("tradeoff", VARYING)
 def test_steps_with_a_factor_by_hand(tradeoff, data):
     """Loss, line and weights of four steps, with the factor that the trade-off has for their losses."""

@@ -142,8 +142,9 @@ def gradients_of_each(losses, weights):
     with tf.GradientTape(persistent=True) as tape:
         *rest, each = losses()
         each = list(each)
-    slopes = [tape.gradient(loss, weights, unconnected_gradients="zero") for loss in each]
-    return rest, [[tf.convert_to_tensor(slope) for slope in gradient] for gradient in slopes]
+    # Not `unconnected_gradients="zero"`: TensorFlow makes no zeros for the variables of Keras.
+    filled = lambda slope, weight: tf.zeros_like(weight) if slope is None else tf.convert_to_tensor(slope)
+    return rest, [list(map(filled, tape.gradient(loss, weights), weights)) for loss in each]
 
 
 def with_gradient(value, weights, gradient):
