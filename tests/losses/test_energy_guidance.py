@@ -146,7 +146,8 @@ def test_evidence_without_energy_is_lifted(elsewhere, x):
     penalty = lambda: rows(EnergyGuidance("gradient_input"), model, x, np.zeros((6, 1), "float32"), irrelevant)
     size = (x * [1, 2, 3, 4]).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(penalty(), 1 + (x * [0, 0, 3, 4] / size).sum(axis=1), rtol=1e-5)
-    expected = -(x * [0, 0, 1, 1] / size).mean(axis=0)
+    pull = np.minimum(size / np.sort(size, axis=0)[2], 1)
+    expected = -(pull * x * [0, 0, 1, 1] / size).mean(axis=0)
     np.testing.assert_allclose(weight_gradients(model, penalty)[0][:, 0], expected, rtol=1e-4)
 
 
@@ -295,16 +296,38 @@ def test_gradient_by_finite_differences(explainer, x, mask):
     assert_gradients_with_energy(loss, model, x, y, np.broadcast_to(mask, x.shape))
 
 
-def test_gradient_of_grad_cam_by_finite_differences(rng):
-    assert_gradients_with_energy(EnergyGuidance(), cnn(), *eights(rng))
+def test_gradient_of_grad_cam_by_finite_differences():
+    """Of weights and pictures whose maps are not near zero anywhere, as those of other seeds are."""
+    keras.utils.set_random_seed(2)
+    assert_gradients_with_energy(EnergyGuidance(), cnn(), *eights(np.random.default_rng(2)))
 
 
 def assert_gradients_with_energy(loss, model, *data):
-    """Of rows with energy on their evidence: for others no size is differentiated. Between kinks, which lie close."""
-    found = rows(loss, model, *data).numpy() < 0.99
-    assert found.sum() > 1
-    some = [array[found] for array in data]
-    assert_gradients_by_finite_differences(model, tf.function(lambda: rows(loss, model, *some)), step=1e-4)
+    """Of rows with energy on their evidence: for others no size is differentiated. One by one: see the next test."""
+    found = np.flatnonzero(rows(loss, model, *data).numpy() < 0.99)
+    assert len(found) > 1
+    penalty = lambda: [rows(loss, model, *(array[row : row + 1] for array in data)) for row in found]
+    assert_gradients_by_finite_differences(model, tf.function(penalty), step=5e-4)
+
+
+def test_faint_rows_do_not_lead(x, mask):
+    """In the gradient of a batch a row counts as much as it has energy over the median, at most 1; none is outshone."""
+    model, y = network("tanh"), np.arange(6) % 3
+    x[3], x[4] = 3 * x[3], 0.01 * x[4]
+    mask[:, 0], mask[5] = 0, 1  # the last row has no evidence: it counts nowhere
+    loss = EnergyGuidance("gradient_input")
+    alone = lambda row: rows(loss, model, x[row : row + 1], y[row : row + 1], mask[row : row + 1])
+    values = xai.Explainer("gradient_input", space="logit").bind(model)(x, np.eye(3, dtype="float32")[y] - 1 / 3)
+    energy = np.where((1 - mask) @ np.ones(4) > 0, np.maximum(values, 0).sum(axis=1), 0)
+    inside = ((1 - mask) * np.maximum(values, 0)).sum(axis=1)
+    whole = np.where(inside > 1e-3 * np.abs(values).sum(axis=1), energy, np.abs(values).sum(axis=1))[:5]
+    pull = np.append(np.minimum(whole / np.median(whole), 1), 0)
+    assert pull[3] == 1 and pull[4] < 0.1
+    together = weight_gradients(model, lambda: rows(loss, model, x, y, mask))
+    each = [weight_gradients(model, lambda row=row: alone(row)) for row in range(6)]
+    for found, slopes in zip(together, zip(*each, strict=True), strict=True):
+        expected = sum(share * slope for share, slope in zip(pull, slopes, strict=True)) / 6
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -362,7 +385,7 @@ def test_two_halves_that_tell_the_same(rng):
             metrics=["accuracy"],
             explanation_loss=EnergyGuidance(weight=weight),
         )
-        lines = model.fit(xai.with_evidence(x, irrelevant=irrelevant), y, epochs=15, verbose=0).history
+        lines = model.fit(xai.with_evidence(x, irrelevant=irrelevant), y, epochs=30, verbose=0).history
         assert lines["accuracy"][-1] > 0.95
         maps = xai.explain(base, x, y, method="grad_cam", space="logit", verbose=0).values
         mass[weight] = maps[:, :, :4].sum() / maps.sum()

@@ -31,7 +31,7 @@ def changed(loss, model, x, y, step=0):
 
 
 @pytest.mark.parametrize(
-    ("share", "hidden"), [(0.5, [0, 2]), (0.25, [0]), (0.75, [0, 1, 2]), (0.1, []), (0.7, [0, 1, 2])]
+    ("share", "hidden"), [(0.5, [0, 2]), (0.25, [0]), (0.75, [0, 1, 2]), (0.1, [0]), (0.7, [0, 1, 2])]
 )
 def test_the_least_relevant_features_are_replaced(share, hidden, x):
     """By the magnitude of their slope: in one half of the columns here, for all rows alike; draws keep to the range."""

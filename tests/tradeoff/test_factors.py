@@ -59,6 +59,17 @@ def test_a_penalty_of_nothing_has_a_finite_factor(tradeoff):
     assert np.isfinite(factors(tradeoff, [0.0] * 150, [1.0] * 150)).all()
 
 
+def test_a_negative_task_loss_scales_by_its_size():
+    """Such as a cosine similarity: penalties are to be minimised all the same."""
+    assert factors(AutoScale(0.3), [-1.0, -0.5], [2.0, 1.0]) == factors(AutoScale(0.3), [1.0, 0.5], [2.0, 1.0])
+
+
+def test_a_penalty_that_comes_late_finds_the_factor_of_a_small_one():
+    late, small = (factors(Constraint(2.0), [1.0] * 20, [before] * 10 + [1.0] * 10) for before in (0.0, 1e-20))
+    np.testing.assert_allclose(late, small, rtol=1e-6)
+    assert late[9] > 1
+
+
 @pytest.mark.parametrize("tradeoff", [AutoScale(), Constraint(0.5)])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_step_that_is_not_finite_teaches_nothing(tradeoff, bad):

@@ -147,13 +147,21 @@ def test_what_else_decides_is_trained_anew(data, fits, tmp_path):
         lambda: run(Build(tradeoff=xai.tradeoff.Schedule(3))),
         lambda: run(data=(other, y)),
         lambda: run(validation=(other, y)),
+        lambda: run(sample_weight=np.linspace(0, 1, len(y))),
+        lambda: run(sample_weight=np.linspace(0, 2, len(y))),
     ]
     for many, case in enumerate(cases, 2):
         case()
         assert len(fits) == many
     for case in cases:
         case()
-    assert len(fits) == 7
+    assert len(fits) == 9
+
+
+def test_data_that_can_not_be_told_from_others(data, tmp_path):
+    batches = tf.data.Dataset.from_tensor_slices(data).batch(6)
+    with pytest.raises(ValueError, match=r"Received: _BatchDataset\. Pass arrays"):
+        sweep(Build(), data, validation=batches, directory=tmp_path)
 
 
 def test_a_validation_without_the_shortcut_chooses_a_weight_that_does_without_it(rng):

@@ -60,7 +60,11 @@ def replicas(out, count, kind, rows):
             xai.losses.RightReasons(weight="auto"),
             xai.losses.LIMEFidelity(weight="auto", auto_share=0.5, scale=1.0),
         ],
+        "every": lambda: xai.losses.RightReasons(weight=2.0, every=2),
+        "pcgrad": lambda: xai.losses.RightReasons(weight=2.0, every=2),
+        "constraint": lambda: xai.losses.RightReasons(weight=2.0),
     }
+    tradeoffs = {"pcgrad": xai.tradeoff.PCGrad(), "constraint": xai.tradeoff.Constraint(0.9)}
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(1)
     x, y = models.table(rng, int(rows))
@@ -68,7 +72,7 @@ def replicas(out, count, kind, rows):
     weights = np.linspace(0, 2, len(y), dtype="float32") if kind == "weighted_rows" else None
     strategy = tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
     with strategy.scope():
-        model = models.compiled(mlp(), losses[kind]())
+        model = models.compiled(mlp(), losses[kind](), tradeoff=tradeoffs.get(kind))
     history = models.fit(model, evidence, y, batch_size=8, epochs=3, sample_weight=weights)
     np.savez(out, *model.base.get_weights(), **{f"line_{name}": line for name, line in history.items()})
 

@@ -21,7 +21,9 @@ def assert_equal(two, one):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["right_reasons", "weighted_rows", "lime_fidelity", "auto"])
+@pytest.mark.parametrize(
+    "kind", ["right_reasons", "weighted_rows", "lime_fidelity", "auto", "every", "pcgrad", "constraint"]
+)
 def test_two_replicas_train_like_one_device(kind, tmp_path):
     """Three epochs of two even batches, with the lines of the log."""
     assert_equal(train(tmp_path, 2, kind, 16), train(tmp_path, 1, kind, 16))

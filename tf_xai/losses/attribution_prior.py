@@ -54,7 +54,7 @@ class AttributionPrior(ContrastLoss):
         each = trees.columns(values)
         if self.kind == "l1":
             return _ratio(tf.reduce_mean(tf.abs(each), axis=1), _root_mean_square(each))
-        use = tf.reduce_mean(tf.abs(each), axis=0)
+        use = tf.reduce_mean(tf.abs(batch.weighted(each)), axis=0)
         of_all = _evenness(use) if self.kind == "sparse" else _disagreement(use, self.graph)
         return tf.fill([tf.shape(each)[0]], of_all)
 

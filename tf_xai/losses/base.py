@@ -20,6 +20,8 @@ class Batch(NamedTuple):
         irrelevant: Mask like `inputs`, 1 where the reason must not lie; None without evidence.
         seed: `(2,)` integers that change with every step.
         outputs: What the model has put out for the task loss, all its outputs.
+        weights: Sample weights `(batch,)`; None for ones. The mean of the penalties heeds them; a loss has to where its
+            penalty is about all rows together.
     """
 
     inputs: Any
@@ -27,6 +29,7 @@ class Batch(NamedTuple):
     irrelevant: Any
     seed: tf.Tensor
     outputs: Any
+    weights: Any = None
 
     @property
     def relevant(self):
@@ -36,7 +39,11 @@ class Batch(NamedTuple):
     def take(self, rows):
         """The batch of these rows only."""
         some = lambda tree: None if tree is None else trees.take(tree, rows)
-        return Batch(*map(some, (self.inputs, self.target, self.irrelevant)), self.seed, some(self.outputs))
+        return Batch(*map(some, self._replace(seed=None)))._replace(seed=self.seed)
+
+    def weighted(self, values):
+        """Attributions `(batch, features)`, every row times its sample weight."""
+        return values if self.weights is None else self.weights[:, None] * values
 
 
 # The arguments of every explanation loss.
@@ -60,6 +67,7 @@ class ExplanationLoss:
     """
 
     needs_evidence = False
+    compares = False
 
     def __init__(self, weight=1.0, auto_share=1.0, output=None, every=1, fraction=1.0, name=None):
         if weight != "auto" and not (isinstance(weight, numbers.Real) and weight >= 0):
@@ -114,6 +122,11 @@ class AttributionLoss(ExplanationLoss):
     # Whether the penalty is a function of attributions alone, and not of the prediction as well.
     of_attributions = True
 
+    @property
+    def compares(self):
+        """Whether the explainer takes the other rows of the batch as references: a row by itself has none."""
+        return self.explainer.method == "expected_gradients" and self.explainer.option("background") is None
+
     def __init__(self, explainer, **common):
         super().__init__(**common)
         self.explainer = explainer if isinstance(explainer, Explainer) else Explainer(explainer)
@@ -129,7 +142,12 @@ class AttributionLoss(ExplanationLoss):
     def attributions(self, explain, batch):
         """The attributions of a batch, with fresh noise at every step where the method draws any."""
         fresh = {"seed": batch.seed} if self.explainer.has("seed") else {}
-        return explain(batch.inputs, batch.target, **fresh)
+        if not self.compares:
+            return explain(batch.inputs, batch.target, **fresh)
+        # One row as two that are alike: attributions of zero, where the explainer would raise.
+        count = trees.batch_size(batch.inputs)
+        pair = batch.take(tf.range(tf.maximum(count, 2)) % tf.maximum(count, 1))
+        return trees.take(explain(pair.inputs, pair.target, **fresh), tf.range(count))
 
     def get_config(self):
         return {"explainer": keras.saving.serialize_keras_object(self.explainer), **super().get_config()}

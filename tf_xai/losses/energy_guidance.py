@@ -24,6 +24,10 @@ class EnergyGuidance(ContrastLoss):
     gradient lifts the evidence and nothing else: so that also a map learns that is negative there, or everywhere. No
     attribution at all is 1.
 
+    A ratio is the steeper the less there is to divide by: the rows that the model is least sure of would lead. So the
+    gradient of a row, not its penalty, is multiplied by its attribution over the median of the batch (of the replica's
+    part), at most 1.
+
     What is explained is the logit of the true class, or the output of a regression, unless the explainer has a `space`.
     The sign of maps is kept (`relu=False`), for the positive part is taken here. At a layer, or on the native grid of
     Grad-CAM (`resize=False`), the mask is averaged over the area of every position.
@@ -48,11 +52,12 @@ class EnergyGuidance(ContrastLoss):
         values, masks = self._side_by_side(explain, batch)
         energy, size = tf.nn.relu(values), _sum(tf.abs(values))
         inside = _sum(masks * energy)
-        share = tf.math.divide_no_nan(inside, _sum(energy))
+        found, known = inside > FAINT * size, _sum(masks) > 0
+        part = tf.where(found, inside, _sum(masks * values))
         # Were the size to follow, it would grow: by what speaks against the answer elsewhere.
-        lifted = tf.math.divide_no_nan(_sum(masks * values), tf.stop_gradient(size))
-        penalty = 1 - tf.where(inside > FAINT * size, share, lifted)
-        return tf.where(_sum(masks) > 0, penalty, 0.0)
+        whole = tf.where(found, _sum(energy), tf.stop_gradient(size))
+        penalty = tf.where(known, 1 - tf.math.divide_no_nan(part, whole), 0.0)
+        return _not_led_by_the_faint(penalty, whole, known)
 
     def _side_by_side(self, explain, batch):
         """Attributions and masks at the same places, each `(batch, places)`."""
@@ -61,6 +66,14 @@ class EnergyGuidance(ContrastLoss):
             values, masks = _at_layer(values, masks, maps.told_apart(explain.score, batch.inputs))
         pairs = [_at_places(*pair) for pair in zip(trees.leaves(values), trees.leaves(masks), strict=True)]
         return [trees.columns(leaves) for leaves in zip(*pairs, strict=True)]
+
+
+def _not_led_by_the_faint(penalty, whole, known):
+    """The penalty, and its gradient times a row's attribution over the median of the batch, if that is less than 1."""
+    order = tf.sort(tf.where(known, whole, whole.dtype.max))
+    median = order[tf.maximum(tf.math.count_nonzero(known, dtype=tf.int32) - 1, 0) // 2]
+    pull = tf.stop_gradient(tf.minimum(tf.math.divide_no_nan(whole, median), 1.0))
+    return pull * penalty + tf.stop_gradient((1 - pull) * penalty)
 
 
 def _at_layer(values, masks, inputs):

@@ -18,13 +18,14 @@ class SaliencyGuided(ContrastLoss):
     `p` are the class probabilities; both classes of every sigmoid unit. A regression has the squared difference of its
     outputs. Every place of a segmentation has a penalty of its own, and the mean counts.
 
-    The noise is uniform between the least and the largest value that a column, or a channel, has in the batch. All
+    The noise is uniform between the least and the largest value that a column, or a channel, has in the batch (a table
+    of one row has nothing between them, and penalty 0). All
     inputs share one order of features; in images the channels of a pixel go together. Which features are least relevant
     has no gradient: the penalty trains the prediction, at first order. Cost: an explanation and two forward
     passes.
 
     Args:
-        share: Share of the features of every row that are replaced, above 0 and below 1.
+        share: Share of the features of every row that are replaced, above 0 and below 1; one of them at least.
         explainer: Name of a method, or an `Explainer`. Of a classifier it explains the logit of the true class, unless
             it has a `space`.
         **common: See `ExplanationLoss`.
@@ -53,7 +54,8 @@ class SaliencyGuided(ContrastLoss):
         with fixed():
             sizes = trees.map_leaves(tf.abs, self.attributions(explain, batch))
         order, count = ranks.descending(sizes, batch.inputs)
-        kept = count - tf.cast(tf.round(self.share * tf.cast(count, tf.float32)), tf.int32)
+        replaced = tf.cast(tf.round(self.share * tf.cast(count, tf.float32)), tf.int32)
+        kept = count - tf.maximum(replaced, 1)
 
         def leaf(x, draw, rank):
             if rank is None:

@@ -56,7 +56,7 @@ class SHAPFairness(SHAPLoss):
         self.protected, self.budget, self.groups = _read(protected), budget, groups
 
     def penalty(self, values, batch):
-        each, penalty = trees.columns(values), 0.0
+        each, penalty = batch.weighted(trees.columns(values)), 0.0
         if self.protected is not None:
             share = tf.reduce_sum(of_row("protected", self._mask(values), values) * importance(each))
             penalty += tf.nn.relu(share - self.budget)

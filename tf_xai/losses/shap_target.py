@@ -68,7 +68,11 @@ class SHAPTarget(SHAPLoss):
                 wanted = tf.stop_gradient(trees.columns(self.attributions(self.wanted.explain, batch)))
         else:
             wanted = of_row("target", self.wanted, values)
-        values = trees.columns(values) * self._sides(batch.inputs) if self.kind == "signs" else trees.columns(values)
+        values = trees.columns(values)
+        if self.kind == "signs":
+            values *= self._sides(batch.inputs)
+        if self.kind in ("shares", "ranking"):
+            values = batch.weighted(values)
         return tf.broadcast_to(KINDS[self.kind](values, wanted), tf.shape(values)[:1])
 
     def _sides(self, inputs):

@@ -12,10 +12,11 @@ from tf_xai.tradeoff.base import LARGEST, Fixed
 class AutoScale(Fixed):
     """All penalties together always count as much as a share of the task loss.
 
-        factor = share * mean(task) / mean(sum_i weight_i * penalty_i)
+        factor = share * mean(|task|) / mean(sum_i weight_i * penalty_i)
 
-    The means are running ones. A penalty that shrinks gets a larger factor, as if its logarithm were minimised:
-    progress is relative. `weight="auto"` of a loss, in contrast, is set once, by the first step.
+    The means are running ones; a task loss such as a cosine similarity may be negative. A penalty that shrinks gets a
+    larger factor, as if its logarithm were minimised: progress is relative. `weight="auto"` of a loss, in contrast, is
+    set once, by the first step.
 
     Args:
         share: The penalties' part, in units of the task loss.
@@ -39,7 +40,7 @@ class AutoScale(Fixed):
 
     def update(self, state, task, penalty):
         sensible = tf.math.is_finite(task) & tf.math.is_finite(penalty)
-        for name, value in {"task": task, "penalty": penalty}.items():
+        for name, value in {"task": tf.abs(task), "penalty": penalty}.items():
             mean = self.momentum * state[name] + (1 - self.momentum) * value
             state[name].assign(tf.where(sensible, mean, state[name]))
 

@@ -17,6 +17,9 @@ BAND = 0.1
 # enough to come back from.
 SHARE = 100.0
 
+# Below it a mean is as good as zero, which nothing can be divided by.
+TINY = 1e-12
+
 
 @keras.saving.register_keras_serializable("tf_xai")
 class Constraint(Fixed):
@@ -58,7 +61,7 @@ class Constraint(Fixed):
         for name, value in {"task": task, "penalty": penalty, "seen": 1.0}.items():
             mean = MOMENTUM * state[name] + (1 - MOMENTUM) * value
             state[name].assign(tf.where(sensible, mean, state[name]))
-        ratio = tf.clip_by_value(tf.math.divide_no_nan(state["task"], state["penalty"]), 1 / LARGEST, LARGEST)
+        ratio = tf.clip_by_value(state["task"] / tf.maximum(state["penalty"], TINY), 1 / LARGEST, LARGEST)
         low, high = tf.math.log(ratio / SHARE), tf.math.log(ratio * SHARE)
         log_factor = state["log_factor"] + self.rate * self._slack(state)
         state["log_factor"].assign(tf.clip_by_value(log_factor, low, high))
@@ -66,7 +69,7 @@ class Constraint(Fixed):
     def _slack(self, state):
         """From -1, far above the bound, to 1, far below it; 0 before the first step."""
         # A mean of so few steps is as much too small as `seen` is: all of them started at zero.
-        ratio = self.allowed * self.bound * state["seen"] / tf.maximum(state["task"], 1 / LARGEST**2)
+        ratio = self.allowed * self.bound * state["seen"] / tf.maximum(state["task"], TINY)
         return tf.where(state["seen"] > 0, tf.clip_by_value(tf.math.log(ratio) / BAND, -1.0, 1.0), 0.0)
 
     def get_config(self):

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import numbers
 from pathlib import Path
 
 import keras
@@ -47,7 +48,8 @@ def pareto_sweep(
         mode: Whether less of it is better, "min", or more, "max". "auto" tells it from a name with "loss", "error",
             "acc" or "auc" in it.
         directory: Where finished trainings are noted, to go on there after an interruption. They count for the same
-            weight, seed, data, arguments of `fit`, first weights and arguments of `compile`.
+            weight, seed, data, arguments of `fit` (callbacks by their names), first weights and arguments of `compile`.
+            It needs data in arrays.
         verbose: 0 for silence; otherwise a bar counts the trainings.
         **fit: Further arguments of `fit`.
 
@@ -158,7 +160,13 @@ class _Notes:
     """Finished trainings in a file, one JSON object per line."""
 
     def __init__(self, directory, data, fit):
-        self._common = {"data": _digest(data), "fit": checks.in_words(fit)}
+        for leaf in keras.tree.flatten(data):
+            if not (leaf is None or hasattr(leaf, "__array__") or isinstance(leaf, numbers.Number)):
+                raise ValueError(
+                    "`directory` tells trainings by their arrays, which other sources of data do not show. Received: "
+                    f"{type(leaf).__name__}. Pass arrays as `x`, `y` and `validation`, or leave `directory` out."
+                )
+        self._common = {"data": _digest(data), "fit": {name: _digest(value) for name, value in fit.items()}}
         self._file, self._known = Path(directory) / "sweep.jsonl", {}
         self._file.parent.mkdir(parents=True, exist_ok=True)
         lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
@@ -180,14 +188,14 @@ class _Notes:
 
 
 def _digest(tree):
-    """What tells arrays, wherever they are nested, from others; data sets only by what their elements are."""
+    """What tells arrays, wherever they are nested, from others; other objects only by their names."""
     digest = hashlib.sha256()
     for leaf in keras.tree.flatten(tree):
         if hasattr(leaf, "__array__"):
             leaf = np.ascontiguousarray(leaf)
             digest.update(f"{leaf.dtype}{leaf.shape}".encode() + leaf.tobytes())
         else:
-            digest.update(str(getattr(leaf, "element_spec", leaf)).encode())
+            digest.update(_json(checks.in_words(leaf)).encode())
     return digest.hexdigest()[:16]
 
 

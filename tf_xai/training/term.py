@@ -55,26 +55,30 @@ class Term:
     def penalty(self, batch, shared, sample_weight, step):
         """The mean penalty of a batch, each row times its sample weight; the log has it without the weights.
 
+        A row by itself has neither where a loss compares rows.
+
         Args:
+            sample_weight: As `fit` takes it. Weights of places count as their mean.
             step: The number of the training step, which decides whether and on which rows; None in validation.
         """
         if sample_weight is not None:
-            sample_weight = tf.reshape(tf.cast(self.score.select(sample_weight), tf.float32), [-1])
+            weights = trees.columns(tf.cast(self.score.select(sample_weight), tf.float32))
+            batch = batch._replace(weights=tf.reduce_mean(weights, axis=1))
         if step is not None and self.loss.fraction < 1:
-            some = _turn(trees.batch_size(batch.inputs), self.loss.fraction, step // self.loss.every)
-            batch = batch.take(some)
-            sample_weight = None if sample_weight is None else tf.gather(sample_weight, some)
-        compute = lambda: self._mean_and_rows(batch, shared, sample_weight)
+            batch = batch.take(_turn(trees.batch_size(batch.inputs), self.loss.fraction, step // self.loss.every))
+        compute = lambda: self._mean_and_rows(batch, shared)
         # Run eagerly, explainers are traced by themselves, and their gradients stay inside.
         if step is not None and self._forward and tf.inside_function():
             compute = partial(by_forward_mode, compute)
+        count = trees.batch_size(batch.inputs)
         if step is None or self.loss.every == 1:
             due, (mean, rows) = True, compute()
         else:
             due = step % self.loss.every == 0
-            mean, rows = self._only_if(due, compute, trees.batch_size(batch.inputs))
-        self.metric.update_state(rows, tf.fill(tf.shape(rows), tf.cast(due, tf.float32)))
-        return mean
+            mean, rows = self._only_if(due, compute, count)
+        counts = tf.cast(due & (count > 1) if self.loss.compares else due, tf.float32)
+        self.metric.update_state(rows, tf.fill(tf.shape(rows), counts))
+        return counts * mean
 
     def _only_if(self, due, compute, count):
         """What is computed in a step that is due, else zeros.
@@ -96,14 +100,14 @@ class Term:
         scale = optimizer.scale_loss(1.0)
         return with_gradient(mean, weights, [slope / tf.cast(scale, slope.dtype) for slope in slopes]), rows
 
-    def _mean_and_rows(self, batch, shared, sample_weight):
+    def _mean_and_rows(self, batch, shared):
         """The weighted mean penalty and that of every row; with the gradients of a shared pass where there is one."""
         explain = self._explain
         if shared is not None and self.shares:
             explain = _FromSharedPass(explain, shared, batch.inputs)
         with checks.context(f"While computing {self.loss!r} of inputs of shape {checks.shapes(batch.inputs)}."):
             rows = tf.cast(self.loss.call(explain, batch), tf.float32)
-        weighted = rows if sample_weight is None else rows * sample_weight
+        weighted = rows if batch.weights is None else rows * batch.weights
         # A replica may have no rows at all: its mean is zero, as that of Keras's losses.
         return tf.math.divide_no_nan(tf.reduce_sum(weighted), tf.cast(tf.size(rows), tf.float32)), rows
 
@@ -115,9 +119,9 @@ class Term:
         weight = tf.convert_to_tensor(self._auto)
         if training:
             task, penalty_of_all = of_all_replicas(task, penalty)
-            share = self.loss.auto_share * task / penalty_of_all
+            share = self.loss.auto_share * tf.abs(task) / penalty_of_all
             # A penalty of next to nothing says nothing about the weight: it waits for one that does.
-            sensible = tf.math.is_finite(share) & (penalty_of_all > 1e-6 * task)
+            sensible = tf.math.is_finite(share) & (penalty_of_all > 1e-6 * tf.abs(task))
             weight = tf.where((weight < 0) & sensible, share, weight)
             self._auto.assign(weight)
         return times * tf.maximum(weight, 0.0) * penalty
