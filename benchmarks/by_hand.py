@@ -1,7 +1,8 @@
 """The penalties of `tf_xai.losses`, written by hand for one network and one setting each, with nested tapes.
 
 Every function takes the model, one batch and what its setting needs, and returns the mean penalty. They do the same
-work as the losses: the same number of neighbours, draws and forward passes.
+work as the losses: the same number of neighbours, draws and forward passes. Those of `SHARED` take `own` as well, which
+differentiates the outputs of the task's forward pass: `own(score)` is the gradient of `score(logits)` at the inputs.
 """
 
 import tensorflow as tf
@@ -28,8 +29,8 @@ def flat(x):
     return tf.reshape(x, [tf.shape(x)[0], -1])
 
 
-def right_reasons(model, x, y, mask):
-    slope = gradient(lambda x: tf.nn.log_softmax(model(x, training=False)), x)
+def right_reasons(model, x, y, mask, own):
+    slope = own(tf.nn.log_softmax)
     return tf.reduce_mean(tf.reduce_sum(flat(tf.square(mask * slope)), axis=1))
 
 
@@ -113,16 +114,16 @@ def attention_guidance(model, x, y, mask):
     return -tf.reduce_mean(tf.math.log(tf.reduce_sum((1 - mask) * attended, axis=1)))
 
 
-def attribution_stability(model, x, y, mask, radius=0.1):
-    score = lambda x: centred(model(x, training=False), y)
-    here = gradient(score, x)
-    there = gradient(score, x + tf.random.uniform(tf.shape(x), -radius, radius))
+def attribution_stability(model, x, y, mask, own, radius=0.1):
+    score = lambda logits: centred(logits, y)
+    near = x + tf.random.uniform(tf.shape(x), -radius, radius)
+    here, there = own(score), gradient(lambda z: score(model(z, training=False)), near)
     gap = tf.reduce_sum(flat(tf.square(here - there)), axis=1)
     return tf.reduce_mean(gap / tf.reduce_sum(flat(tf.square(here)), axis=1))
 
 
-def saliency_guided(model, x, y, mask, share=0.5):
-    size = flat(tf.abs(tf.stop_gradient(gradient(lambda x: centred(model(x, training=False), y), x))))
+def saliency_guided(model, x, y, mask, own, share=0.5):
+    size = flat(tf.abs(tf.stop_gradient(own(lambda logits: centred(logits, y)))))
     ranks = tf.argsort(tf.argsort(size, direction="DESCENDING"))
     noise = tf.random.uniform(tf.shape(x), tf.reduce_min(x), tf.reduce_max(x))
     keep = tf.reshape(ranks < int((1 - share) * size.shape[1]), tf.shape(x))
@@ -145,3 +146,6 @@ def infidelity(model, x, y, mask, samples=4, scale=0.2):
     drop = score(x, y) - tf.reshape(score(moved, tf.tile(y, [samples])), [samples, -1])
     said = tf.reduce_sum(tf.reshape(shares * values, [samples, tf.shape(x)[0], -1]), axis=2)
     return tf.reduce_mean(tf.square(said - drop))
+
+
+SHARED = (right_reasons, attribution_stability, saliency_guided)

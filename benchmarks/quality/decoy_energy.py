@@ -6,8 +6,8 @@ The map is that of the first convolution: a place sees 5 x 5 pixels there, so th
 the square; further layers carry it to places that are evidence. (Grad-CAM itself averages the gradient over places, and
 says what a place contributes only before global pooling, where a place sees everything.)
 
-Adam 1e-3, batch 256, pixels 0 to 1. With `--validate` the last 10,000 training digits are left
-out and take the place of the test.
+Adam 1e-3, batch 256, pixels 0 to 1. With `--validate` the last 10,000 training digits are left out and take the place
+of the test.
 """
 
 import argparse
@@ -32,10 +32,10 @@ def cnn():
     return [conv(16, 5, "first"), conv(32, 3, "second"), keras.layers.Flatten()]
 
 
-# Networks, how they are explained, and the weight.
+# Networks, and how they are explained.
 CASES = {
-    "MLP": (mlp, xai.Explainer("lrp", composite="epsilon"), 30.0),
-    "CNN": (cnn, xai.Explainer("hires_cam", layer="first"), 3.0),
+    "MLP": (mlp, xai.Explainer("lrp", composite="epsilon")),
+    "CNN": (cnn, xai.Explainer("hires_cam", layer="first")),
 }
 
 
@@ -54,7 +54,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=60_000)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--weights", type=float, nargs="+", default=[30.0])
+    parser.add_argument("--validate", action="store_true", help="on the last training digits, to choose a weight")
     options = parser.parse_args()
     (x, y), test = load(options.data, "60k")
     if options.validate:
@@ -63,11 +64,12 @@ def main():
     for seed in range(options.seeds):
         shown, masks = decoy(x, y, seed=seed)
         for case in options.cases:
-            layers, explainer, weight = CASES[case]
-            guidance = xai.losses.EnergyGuidance(explainer, weight=weight)
-            for name, losses in {"plain": [], f"EnergyGuidance, {explainer.method}": [guidance]}.items():
+            layers, explainer = CASES[case]
+            for weight in (0.0, *options.weights):
+                losses = [xai.losses.EnergyGuidance(explainer, weight=weight)] if weight else []
                 model = train(layers, shown, masks, y, losses, options.epochs, seed)
-                rows.append({"case": f"{case}, {name}", "seed": seed, **accuracies(model, *test, seed)})
+                name = f"{case}, EnergyGuidance by {explainer.method}, {weight:g}" if weight else f"{case}, plain"
+                rows.append({"case": name, "seed": seed, **accuracies(model, *test, seed)})
                 print(rows[-1], flush=True)
     table = pd.DataFrame(rows).drop(columns="seed").groupby("case", sort=False).agg(["mean", "std"])
     print(table.round(4).to_string())

@@ -41,13 +41,13 @@ class LIMEFidelity(SurrogateLoss):
         samples: Neighbours of every row. None takes the larger of 20 and twice the number of features or regions, and
             20 for one coordinate; on a background, where all rows have the same ones, the larger of 256 and ten times
             the number of features. "linear" needs more than features + 1.
-        scale: Standard deviation of the Gaussian noise, in units of the inputs (0.5 for standardised columns).
+        scale: Standard deviation of the noise of "gaussian", in units of the inputs (0.5 for standardised columns).
         normalize: Whether to divide by the variance of `f` on the neighbourhood, so that flattening `f` earns nothing.
             Without it the penalty is in squared units of the score.
         neighbourhood: "gaussian", "background", "resampled" or "regions".
         regions: Features that are resampled or hidden together, see `core.regions`: such as "patches", labels of
             segments, or None for every column, every token and the cells of a grid.
-        baseline: What hidden regions have, see `core.baselines`.
+        baseline: What the hidden ones of "regions" have, see `core.baselines`.
         **common: See `ExplanationLoss`; `auto_share` is 0.05 by default.
 
     Reference: Plumb et al., 2020 (ExpO fidelity), https://arxiv.org/abs/1902.06787; Ribeiro et al., 2016,

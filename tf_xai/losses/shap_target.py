@@ -29,9 +29,10 @@ class SHAPTarget(SHAPLoss):
     "ranking" reads only the order of `t`, larger numbers for more important features; equal ones are not compared, and
     an order that is reached asks for nothing more. "signs" says what more of a feature does: with +1 it is to raise the
     score, with -1 to lower it, 0 has no opinion; so a value counts against its reference, and speaks for +1 if it is
-    positive above it or negative below it. Shares and ranking are those of a batch, the same for all its rows; replicas
-    of a `tf.distribute` strategy take their own rows. Without any attribution "shares" is at its value for p = 0, and
-    the gradient is 0.
+    positive above it or negative below it. Where values are sampled, as by `expected_gradients`, the reference of a row
+    is the mean of all it may draw: few `samples` leave some penalty in a model that has all signs right. Shares and
+    ranking are those of a batch, the same for all its rows; replicas of a `tf.distribute` strategy take their own rows.
+    Without any attribution "shares" is at its value for p = 0, and the gradient is 0.
 
     Args:
         target: Numbers like one row of the inputs, to which they broadcast; for "values" also a Keras model, the
