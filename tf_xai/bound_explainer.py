@@ -35,13 +35,13 @@ class BoundExplainer:
         if tf.inside_function():
             return self.attribute(inputs, target, **changes)
         values = self._checked(self._attribute, inputs, target, changes)
-        self._warn_of_held(data.to_tensors(self.score.model, inputs))
+        self.warn_of_held(data.to_tensors(self.score.model, inputs))
         return values
 
     def attribute(self, inputs, target=None, **changes):
         """The same, always as part of the graph or the eager code around it."""
         values = self._attribute_of(inputs, target, **changes)
-        self._warn_of_held(inputs)
+        self.warn_of_held(inputs)
         return values
 
     def _attribute_of(self, inputs, target, **changes):
@@ -73,7 +73,8 @@ class BoundExplainer:
             self._ids = {site.leaf for site in places.embeddings(self.score.model, inputs)}
         return [leaves[i] for i in fixed if i not in self._ids]
 
-    def _warn_of_held(self, inputs):
+    def warn_of_held(self, inputs):
+        """Says which inputs have attributions of zero because they are no floating numbers."""
         if words := held_in_words(self.held(inputs)):
             warnings.warn(words, stacklevel=3)
 

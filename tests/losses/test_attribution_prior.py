@@ -257,7 +257,16 @@ def test_smooth_needs_neighbours(x):
 
 @pytest.mark.parametrize(
     "graph",
-    [None, [1, 2, 3], np.ones((3, 4)), np.triu(np.ones((4, 4))), -GRAPH, np.zeros((4, 4)), np.full((4, 4), np.nan)],
+    [
+        None,
+        [1, 2, 3],
+        np.eye(4),
+        np.ones((3, 4)),
+        np.triu(np.ones((4, 4))),
+        -GRAPH,
+        np.zeros((4, 4)),
+        np.full((4, 4), np.nan),
+    ],
 )
 def test_what_is_no_graph(graph):
     with pytest.raises(ValueError, match=r"`graph` must hold weights `\(features, features\)`"):

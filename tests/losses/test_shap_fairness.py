@@ -209,7 +209,8 @@ def test_names_of_inputs(nested):
     of = lambda protected: rows(SHAPFairness(protected), model, nested).numpy()[0]
     np.testing.assert_allclose(of("age"), of({"image": np.zeros((6, 6, 1)), "age": [1, 1]}), rtol=1e-6)
     np.testing.assert_allclose(of(["age"]) + of("image"), 1, rtol=1e-5)
-    np.testing.assert_allclose(of(["age", "image"]), 1, rtol=1e-5)
+    with pytest.raises(ValueError, match="which is everything"):
+        of(["age", "image"])
     assert 0.01 < of("age") < 0.99
 
 
@@ -387,6 +388,8 @@ def test_groups_are_told_apart_by_a_column_a_name_or_a_function(groups):
         ),
         ({"protected": {"a": np.ones(4)}}, "`protected` must have the structure of `inputs`"),
         ({"groups": 7}, "`groups` must name some of the 4 columns"),
+        ({"protected": slice(None)}, "`protected` must leave something that may be used instead"),
+        ({"protected": np.array([1])}, "which is everything. A list of integers names columns; an array is a mask"),
     ],
 )
 def test_what_the_inputs_do_not_have(how, message, x):

@@ -54,7 +54,8 @@ def some_floats(inputs):
         raise TypeError(
             "Only floating inputs can be explained, and all inputs are integer or boolean. Received shapes: "
             f"{shapes(inputs)}. Pass floats (`x.astype('float32')`) where the numbers are quantities. Token ids are "
-            "explained where an `Embedding` layer looks them up: use `xai.explain` or a bound `Explainer`."
+            "explained where an `Embedding` layer looks them up: use `xai.explain` or a bound `Explainer`. Losses that "
+            "move the inputs need a model that starts at the output of its embedding."
         )
 
 

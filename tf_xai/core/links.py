@@ -40,7 +40,7 @@ def find(model, loss, output=None, from_logits=None):
     """
     link = Link(_activation(model, output), False)
     if link.kind is None:
-        loss = _select(loss, output, model)
+        loss = of_output(loss, output, model)
         link = Link(None, None) if loss is None else _of_loss(loss)
     return link if from_logits is None else link._replace(from_logits=from_logits)
 
@@ -127,8 +127,8 @@ def _of_loss(loss):
     return Link("identity" if name in _NUMBER_LOSSES else None, None)
 
 
-def _select(loss, output, model):
-    """The loss of one output, where losses are given as a dict or list."""
+def of_output(loss, output, model):
+    """The loss of one output, where losses are given as a dict or list; None where it has none."""
     if isinstance(loss, dict):
         return loss.get(output if isinstance(output, str) else names(model)[output or 0])
     if isinstance(loss, (list, tuple)):
@@ -138,7 +138,8 @@ def _select(loss, output, model):
 
 def names(model):
     """The names of a model's outputs, in order: its keys where it returns a dict; none for a subclassed model."""
-    if getattr(model, "outputs", None) and isinstance(model, keras.Model) and isinstance(model.output, dict):
+    # A Sequential has outputs before it has an output.
+    if getattr(model, "outputs", None) and isinstance(getattr(model, "output", None), dict):
         return sorted(model.output)
     return list(getattr(model, "output_names", None) or [])
 

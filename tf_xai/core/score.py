@@ -107,7 +107,13 @@ class Score:
         if len(leaves) > 1 and self.output is None:
             known = list(tree) if isinstance(tree, dict) else links.names(self.model) or list(range(len(leaves)))
             raise ValueError(f"The model has several outputs. Pass `output=`, one of {known}.")
-        return leaves[links.index(self.model, self.output, len(leaves))]
+        place = links.index(self.model, self.output, len(leaves))
+        if place >= len(leaves) or (isinstance(tree, dict) and isinstance(self.output, str)):
+            raise ValueError(
+                f"`output={self.output!r}` needs labels of its own. Received: {checks.outline(tree)}. Pass labels for "
+                "the output that is explained."
+            )
+        return leaves[place]
 
     def _units(self, outputs):
         outputs = self.select(outputs)

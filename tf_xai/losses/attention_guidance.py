@@ -37,7 +37,7 @@ class AttentionGuidance(AttributionLoss):
     https://arxiv.org/abs/2005.00928
     """
 
-    needs_evidence = True
+    needs_evidence = "relevant"
 
     def __init__(self, layer=None, explainer="attention", **common):
         super().__init__(explainer, **common)

@@ -132,12 +132,14 @@ def _checked(graph, kind):
         return None
     weights = np.array([] if graph is None else graph, "float32")
     square = weights.ndim == 2 and weights.shape[0] == weights.shape[1]
+    if square:
+        np.fill_diagonal(weights, 0)  # a feature agrees with itself
     if not (
         square and np.allclose(weights, weights.T) and weights.any() and 0 <= weights.min() <= weights.max() < np.inf
     ):
         raise ValueError(
-            "`graph` must hold weights `(features, features)`, symmetric, finite, at least 0 and not all 0. Received: "
+            "`graph` must hold weights `(features, features)`, symmetric, finite, at least 0 and not all 0 off the "
+            "diagonal. Received: "
             f"{checks.in_words(graph)}. Pass for instance `(graph + graph.T) / 2`."
         )
-    np.fill_diagonal(weights, 0)
     return weights

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tf_xai.core import checks, trees
+from tf_xai.core.score import Score
 from tf_xai.explainer import Explainer
 
 
@@ -47,7 +48,7 @@ class Batch(NamedTuple):
 
 
 # The arguments of every explanation loss.
-COMMON = ("weight", "auto_share", "output", "every", "fraction", "name")
+COMMON = ("weight", "auto_share", "output", "from_logits", "every", "fraction", "name")
 
 
 class ExplanationLoss:
@@ -61,15 +62,17 @@ class ExplanationLoss:
             nothing beside the task loss.
         auto_share: That share. Near 1 is right for evidence, 0.01 to 0.1 for fidelity.
         output: Name or index of the output that is explained.
+        from_logits: Whether the outputs of a classifier are logits, where neither the last activation nor the compiled
+            loss tells: a loss of one's own does not.
         every: Training steps from one penalty to the next. It counts so many times, so that its mean weight stays.
         fraction: Share of the batch whose rows are explained in a training step: other rows in every step.
         name: The logged line is `xai_<name>_loss`; by default the class name.
     """
 
-    needs_evidence = False
+    needs_evidence = None  # or which: "relevant", "irrelevant"
     compares = False
 
-    def __init__(self, weight=1.0, auto_share=1.0, output=None, every=1, fraction=1.0, name=None):
+    def __init__(self, weight=1.0, auto_share=1.0, output=None, from_logits=None, every=1, fraction=1.0, name=None):
         if weight != "auto" and not (isinstance(weight, numbers.Real) and weight >= 0):
             raise ValueError(f"`weight` must be a number of at least 0, or 'auto'. Received: weight={weight!r}.")
         if not auto_share > 0:
@@ -78,7 +81,8 @@ class ExplanationLoss:
         if not 0 < fraction <= 1:
             raise ValueError(f"`fraction` must be above 0 and at most 1. Received: fraction={fraction!r}.")
         self.weight = weight if weight == "auto" else float(weight)
-        self.auto_share, self.output, self.every, self.fraction = auto_share, output, every, fraction
+        self.auto_share, self.output, self.from_logits = auto_share, output, from_logits
+        self.every, self.fraction = every, fraction
         words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(self).__name__)
         self.name = name or words.lower()
 
@@ -89,6 +93,12 @@ class ExplanationLoss:
     def call(self, explain, batch):
         """The penalty of every row, `(batch,)`, with what `bind` returned."""
         raise NotImplementedError(f"{type(self).__name__} must define `call`.")
+
+    def of_logits(self, model):
+        """The score of a classifier's logits, or of what a regression puts out."""
+        options = {"output": self.output, "from_logits": self.from_logits}
+        score = Score(model, **options)
+        return Score(model, space="logit", **options) if score.is_classifier else score
 
     def score(self, bound):
         """The score that `bind` works on."""
@@ -136,8 +146,9 @@ class AttributionLoss(ExplanationLoss):
 
     def explaining(self, **options):
         """The explainer as a training step uses it, of the output that the loss is about, with further options."""
-        output = {} if self.output is None else {"output": self.output}
-        return self.explainer.replace(**output, **options).in_training()
+        own = {name: getattr(self, name) for name in ("output", "from_logits")}
+        given = {name: value for name, value in own.items() if value is not None}
+        return self.explainer.replace(**given, **options).in_training()
 
     def attributions(self, explain, batch):
         """The attributions of a batch, with fresh noise at every step where the method draws any."""

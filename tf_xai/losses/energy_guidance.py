@@ -39,7 +39,7 @@ class EnergyGuidance(ContrastLoss):
     Reference: Rao et al., 2023, https://arxiv.org/abs/2303.11932
     """
 
-    needs_evidence = True
+    needs_evidence = "relevant"
 
     def __init__(self, explainer="grad_cam", **common):
         super().__init__(explainer, **common)

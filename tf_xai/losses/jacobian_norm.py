@@ -5,7 +5,6 @@ import tensorflow as tf
 
 from tf_xai.core import checks, places, random, trees
 from tf_xai.core.gradients import gradients
-from tf_xai.core.score import Score
 from tf_xai.core.variants import ALL, map_variants
 from tf_xai.losses.base import ExplanationLoss
 
@@ -35,8 +34,7 @@ class JacobianNorm(ExplanationLoss):
         self.draws = draws
 
     def bind(self, model):
-        score = Score(model, output=self.output)
-        return Score(model, output=self.output, space="logit") if score.is_classifier else score
+        return self.of_logits(model)
 
     def call(self, explain, batch):
         score, inputs = explain, batch.inputs

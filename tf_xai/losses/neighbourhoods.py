@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from tf_xai.core import checks, neighbours, places, random, regions, surrogate, trees
 from tf_xai.core.games import Game
-from tf_xai.core.score import Score
 from tf_xai.core.variants import ALL, map_variants
 from tf_xai.losses.base import ExplanationLoss
 
@@ -50,8 +49,7 @@ class SurrogateLoss(ExplanationLoss):
         self.samples, self.scale, self.normalize = samples, scale, normalize
 
     def bind(self, model):
-        score = Score(model, output=self.output)
-        return Score(model, output=self.output, space="logit") if score.is_classifier else score
+        return self.of_logits(model)
 
     def _count(self, columns, least, instead, fewest=20, each=2):
         """The neighbours of every row, more than `least`, for so many columns of the design; `each` per column."""

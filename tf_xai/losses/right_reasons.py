@@ -27,7 +27,7 @@ class RightReasons(AttributionLoss):
     Reference: Ross, Hughes, Doshi-Velez, 2017, https://arxiv.org/abs/1703.03717
     """
 
-    needs_evidence = True
+    needs_evidence = "irrelevant"
 
     def __init__(self, explainer="gradient", **common):
         super().__init__(explainer, **common)

@@ -34,7 +34,7 @@ class SHAPFairness(SHAPLoss):
             these are a dict; or a mask like one row of the inputs, an array with 1 where protected.
         budget: The share that protected features may have, in [0, 1).
         groups: What tells the groups apart: a column, or the name of an input, with one number per row, above 0 in the
-            one group; or a function of the inputs to 0 or 1 per row.
+            one group; or a function of the inputs to 0 or 1 per row, registered with Keras for models that are saved.
         explainer: Name of a method, or an `Explainer`: "expected_gradients", "deep_lift", or "kernel_shap" with few
             samples.
         **common: See `ExplanationLoss`.
@@ -58,11 +58,23 @@ class SHAPFairness(SHAPLoss):
     def penalty(self, values, batch):
         each, penalty = batch.weighted(trees.columns(values)), 0.0
         if self.protected is not None:
-            share = tf.reduce_sum(of_row("protected", self._mask(values), values) * importance(each))
+            share = tf.reduce_sum(self._vector(values) * importance(each))
             penalty += tf.nn.relu(share - self.budget)
         if self.groups is not None:
             penalty += _distance(each, self._members(batch.inputs))
         return tf.fill(tf.shape(each)[:1], penalty)
+
+    def _vector(self, values):
+        """1 for every feature that is protected: `(features,)`."""
+        mask = self._mask(values)
+        vector = of_row("protected", mask, values)
+        if all(np.all(np.asarray(entry) == 1) for entry in trees.leaves(mask)):
+            raise ValueError(
+                "`protected` must leave something that may be used instead. Received: "
+                f"{checks.in_words(self.protected)}, which is everything. A list of integers names columns; an array "
+                "is a mask."
+            )
+        return vector
 
     def _mask(self, values):
         """A tree like one row, 1 where protected."""

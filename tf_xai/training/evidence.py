@@ -40,6 +40,19 @@ def split_evidence(x):
     return x[_INPUTS], keras.tree.map_structure(lambda mask: 1 - tf.cast(mask, tf.float32), x[_RELEVANT])
 
 
+def checked(masks):
+    """The masks of a batch, which may come from a pipeline that nobody has looked into; None as it is."""
+    words = "Evidence must hold booleans or numbers from 0 to 1. Divide masks of 0 and 255 by 255."
+
+    def within(mask):
+        mask = tf.cast(mask, tf.float32)
+        tf.debugging.assert_greater_equal(mask, 0.0, words)  # which a NaN is not, either
+        tf.debugging.assert_less_equal(mask, 1.0, words)
+        return mask
+
+    return masks if masks is None else keras.tree.map_structure(within, masks)
+
+
 def _for_every_row(name, mask, leaf):
     """A mask with a batch axis like the input's. NumPy masks stay views: nothing is copied."""
     shape, expected = tuple(mask.shape), tuple(leaf.shape)

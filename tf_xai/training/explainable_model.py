@@ -8,7 +8,7 @@ from tf_xai.core.gradients import SharedPass, gradients_of_each
 from tf_xai.losses import base as losses_base
 from tf_xai.losses.base import Batch
 from tf_xai.tradeoff import base as tradeoff_base
-from tf_xai.training.evidence import split_evidence
+from tf_xai.training.evidence import checked, split_evidence
 from tf_xai.training.term import State, Term, of_all_replicas, same_in_training
 
 
@@ -124,6 +124,7 @@ class ExplainableModel(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The task loss plus every penalty times its weight, as the trade-off has it."""
         inputs, irrelevant = split_evidence(x)
+        irrelevant = checked(irrelevant)
         # The task loss first: a later call of the base would clear the losses that its layers have added.
         task = super().compute_loss(inputs, y, y_pred, sample_weight, training)
         self._trains = training
@@ -152,7 +153,7 @@ class ExplainableModel(keras.Model):
         factor = self._tradeoff.factor(self._remembered, self._step)
         if training and self._factor is not None:
             self._factor.assign(factor)
-        return task + factor * penalty
+        return task + tf.cast(factor * penalty, task.dtype)
 
     @property
     def _step(self):
@@ -177,6 +178,15 @@ class ExplainableModel(keras.Model):
         if self._factor is not None:
             weights["xai_tradeoff_factor"] = tf.convert_to_tensor(self._factor)
         return {**lines, **weights}
+
+    def save(self, filepath, *args, **kwargs):
+        """Saves model, losses and the state of the training, as `.keras`."""
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                f"An `ExplainableModel` is saved as `.keras`. Received: {str(filepath)!r}. Pass such a name, or save "
+                "its `base`, a plain model."
+            )
+        super().save(filepath, *args, **kwargs)
 
     def export(self, *args, **kwargs):
         """Exports the base."""

@@ -1,12 +1,13 @@
 """Term: one explanation loss at work in one model."""
 
 import inspect
+import warnings
 from functools import partial
 
 import keras
 import tensorflow as tf
 
-from tf_xai.core import checks, trees
+from tf_xai.core import checks, links, trees
 from tf_xai.core.gradients import by_forward_mode, gradients_of_each, with_gradient
 from tf_xai.losses.base import AttributionLoss
 from tf_xai.losses.kinks import warn_of_kinks
@@ -26,6 +27,7 @@ class Term:
         self.loss, self.line, self.weight_line = loss, f"xai_{loss.name}_loss", f"xai_{loss.name}_weight"
         self._model, self._explain, self._forward = model, loss.bind(model), forward
         self.score = loss.score(self._explain)
+        _warn_of_unknown_outputs(loss, self.score, model)
         if isinstance(loss, AttributionLoss):
             warn_of_kinks(loss, self.score)
         self.metric = _MeanIfAny(name=self.line)
@@ -48,7 +50,8 @@ class Term:
             return False
         if training:
             raise ValueError(
-                f"`{type(self.loss).__name__}` needs evidence. Pass `tf_xai.with_evidence(x, irrelevant=masks)` as `x`."
+                f"`{type(self.loss).__name__}` needs evidence. Pass `tf_xai.with_evidence(x, "
+                f"{self.loss.needs_evidence}=masks)` as `x`."
             )
         return True
 
@@ -127,6 +130,16 @@ class Term:
         return times * tf.maximum(weight, 0.0) * penalty
 
 
+def _warn_of_unknown_outputs(loss, score, model):
+    compiled = links.of_output(model.loss, score.output, score.model)
+    if compiled is not None and score.link.kind is None and score.link.from_logits is None:
+        warnings.warn(
+            f"The compiled loss does not say what the outputs are, and `{type(loss).__name__}` takes them for numbers. "
+            "Pass `from_logits=True` to it if they are logits, False if they are probabilities.",
+            stacklevel=4,
+        )
+
+
 class _FromSharedPass:
     """A bound explainer whose gradients at the inputs of the batch come from the task's own forward pass."""
 
@@ -135,8 +148,10 @@ class _FromSharedPass:
 
     def __call__(self, inputs, target):
         # A loss may ask for gradients at other inputs as well.
-        at_batch = inputs is self._inputs
-        return self._shared.gradients(self._explain.score, target) if at_batch else self._explain(inputs, target)
+        if inputs is not self._inputs:
+            return self._explain(inputs, target)
+        self._explain.warn_of_held(inputs)
+        return self._shared.gradients(self._explain.score, target)
 
     def __getattr__(self, name):
         return getattr(self._explain, name)
