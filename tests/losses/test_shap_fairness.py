@@ -1,7 +1,5 @@
 """SHAPFairness against NumPy on linear models, and its known properties."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
@@ -9,27 +7,15 @@ import tensorflow as tf
 
 import tf_xai as xai
 from tests.losses.models import assert_gradients_by_finite_differences, network, rows, weight_gradients
-from tests.models import binary, dict_model, linear, mlp, regression, two_outputs
+from tests.losses.shapley import EXPLAINERS, WEIGHTS, first_is_large, logistic, profile
+from tests.models import binary, dict_model, linear, mlp, two_outputs
 
 SHAPFairness = xai.losses.SHAPFairness
-WEIGHTS = np.array([[0.5], [-1.0], [2.0], [0.25]], "float32")
-EXPLAINERS = {
-    "expected_gradients": xai.Explainer("expected_gradients", samples=3),
-    "deep_lift": xai.Explainer("deep_lift"),
-    "kernel_shap": xai.Explainer("kernel_shap", samples=16),
-}
 
 
 @pytest.fixture
 def x(rng):
     return rng.normal(size=(6, 4)).astype("float32")
-
-
-def logistic(weights=WEIGHTS):
-    """A sigmoid unit whose logit is linear."""
-    model = keras.Sequential([keras.Input((len(weights),)), keras.layers.Dense(1, "sigmoid")])
-    model.layers[0].set_weights([weights, np.array([0.3], "float32")])
-    return model
 
 
 def value(loss, model, x, y=None):
@@ -87,16 +73,6 @@ def test_within_the_budget_nothing_pulls(x):
     model, loss = logistic(), SHAPFairness([2], 0.95, explainer="deep_lift")
     slopes = weight_gradients(model, lambda: rows(loss, model, x, np.zeros((6, 1))))
     assert all(np.all(slope == 0) for slope in slopes)
-
-
-def profile(attributions):
-    sizes = np.abs(attributions).sum(axis=0)
-    return sizes / sizes.sum()
-
-
-@keras.saving.register_keras_serializable("tests")
-def first_is_large(inputs):
-    return inputs[:, 0] > 0.2
 
 
 @pytest.mark.parametrize(("groups", "rule"), [(1, lambda x: x[:, 1] > 0), (first_is_large, lambda x: x[:, 0] > 0.2)])
@@ -247,69 +223,6 @@ def test_eager_graph_and_xla(explainer, x):
         np.testing.assert_allclose(compiled(), call(), atol=1e-5)
 
 
-def skewed(rng, count=600):
-    """Labels that follow the first two features; the second is protected, and the third says much of it."""
-    x = rng.normal(size=(count, 4)).astype("float32")
-    x[:, 2] = 0.8 * x[:, 1] + 0.6 * x[:, 2]
-    return x, (x[:, 0] + x[:, 1] + 0.3 * rng.normal(size=count) > 0).astype("float32")[:, None]
-
-
-def trained(x, y, losses, epochs=20):
-    keras.utils.set_random_seed(3)
-    base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(16, "gelu"), keras.layers.Dense(1, "sigmoid")])
-    model = xai.compile(base, keras.optimizers.Adam(0.01), "binary_crossentropy", explanation_loss=losses)
-    history = model.fit(x, y, batch_size=100, epochs=epochs, verbose=0).history
-    return model, history
-
-
-def exact_shares(model, x):
-    """Shares of mean |SHAP| by enumeration: not by the explainer of the loss."""
-    explain = xai.Explainer("exact_shap", background=x[:30], space="logit").bind(model)
-    return profile(explain(x[30:130], np.ones(100, int)).numpy())
-
-
-@functools.cache
-def plain_share():
-    """What the protected feature has without the loss, on the same data."""
-    x, y = skewed(np.random.default_rng(1))
-    return exact_shares(trained(x, y, [])[0], x)[1]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("explainer", EXPLAINERS)
-def test_fit_takes_attribution_away_from_what_is_protected(explainer, rng):
-    """A tenth at most; the model still predicts, by the other features, and its logit is no flatter."""
-    x, y = skewed(rng)
-    fair, history = trained(x, y, [SHAPFairness([1], explainer=EXPLAINERS[explainer], weight=3.0)])
-    before, after = plain_share(), exact_shares(fair, x)[1]
-    assert before > 0.3 and after < before / 10
-    assert history["xai_shap_fairness_loss"][-1] < 0.05
-    accuracy = np.mean((fair.predict(x, verbose=0) > 0.5) == (y > 0.5))
-    assert accuracy > 0.75
-
-
-def test_fit_stays_at_the_budget(rng):
-    x, y = skewed(rng)
-    fair, _ = trained(x, y, [SHAPFairness([1], 0.2, explainer=EXPLAINERS["expected_gradients"], weight=5.0)])
-    assert 0.12 < exact_shares(fair, x)[1] < 0.25
-
-
-def test_fit_explains_groups_alike(rng):
-    """The label follows another feature in each group."""
-    x = rng.normal(size=(600, 4)).astype("float32")
-    x[:, 3] = np.sign(x[:, 3])
-    y = (np.where(x[:, 3] > 0, x[:, 0], 0.7 * x[:, 0] + 0.7 * x[:, 1]) > 0).astype("float32")[:, None]
-    distance = []
-    for weight in (0.0, 30.0):
-        loss = SHAPFairness(groups=3, explainer=EXPLAINERS["expected_gradients"], weight=weight)
-        model, _ = trained(x, y, [loss])
-        explain = xai.Explainer("exact_shap", background=x[:30], space="logit").bind(model)
-        values = explain(x[30:130], np.ones(100, int)).numpy()
-        members = x[30:130, 3] > 0
-        distance.append(np.square(profile(values[members]) - profile(values[~members])).sum())
-    assert distance[1] < distance[0] / 4
-
-
 def test_mixed_precision(x):
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -320,92 +233,3 @@ def test_mixed_precision(x):
     plain.set_weights(model.get_weights())
     loss = SHAPFairness([0], groups=1, explainer=xai.Explainer("expected_gradients", samples=4))
     np.testing.assert_allclose(value(loss, model, x), value(loss, plain, x), rtol=0.02)
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"protected": slice(1, 3), "budget": 0.1},
-        {"protected": "age", "groups": "sex"},
-        {"protected": [0, 2], "groups": 3, "weight": 2.0, "name": "mine"},
-        {"protected": {"image": np.ones((2, 2, 1)), "age": np.zeros(2)}},
-        {"groups": first_is_large, "explainer": xai.Explainer("kernel_shap", samples=20)},
-    ],
-)
-def test_configuration_round_trip(arguments):
-    loss = SHAPFairness(**arguments)
-    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
-    assert repr(copy) == repr(loss)
-    assert (copy.budget, copy.groups, copy.name) == (loss.budget, loss.groups, loss.name)
-    keras.tree.map_structure(np.testing.assert_array_equal, copy.protected, loss.protected)
-
-
-def test_saving(tmp_path, rng):
-    x, y = skewed(rng, 100)
-    model, _ = trained(
-        x, y, [SHAPFairness(slice(1, 2), 0.05, first_is_large, EXPLAINERS["expected_gradients"])], epochs=1
-    )
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(loaded.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-5)
-    loaded.fit(x, y, verbose=0)
-
-
-def test_nothing_asked_for():
-    with pytest.raises(ValueError, match="needs `protected` features, `groups` to compare, or both"):
-        SHAPFairness()
-
-
-@pytest.mark.parametrize("budget", [-0.1, 1.0, float("nan")])
-def test_budget_is_a_share(budget):
-    with pytest.raises(ValueError, match="`budget` must be at least 0 and less than 1"):
-        SHAPFairness([0], budget)
-
-
-@pytest.mark.parametrize(
-    "protected", [[], np.zeros(4), np.array([2.0, 0, 0, 0]), np.array([np.nan, 0, 0, 0]), ["age", 1], {"a": [0, 0]}]
-)
-def test_protected_is_something(protected):
-    with pytest.raises(ValueError, match="`protected` must be columns, names of inputs, or masks"):
-        SHAPFairness(protected)
-
-
-@pytest.mark.parametrize("groups", [1.5, [1], True])
-def test_groups_are_told_apart_by_a_column_a_name_or_a_function(groups):
-    with pytest.raises(TypeError, match="`groups` must be a column, the name of an input or a function"):
-        SHAPFairness(groups=groups)
-
-
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ({"protected": [4]}, r"`protected` must name some of the 4 columns. Received: \[4\]"),
-        ({"protected": slice(4, 9)}, "`protected` must name some of the 4 columns"),
-        ({"protected": "age"}, r"`protected` must name inputs, some of \[\]. Received: 'age'"),
-        (
-            {"protected": np.array([1, 0, 1])},
-            r"`protected` must broadcast to one row.*Expected: \(4,\). Received: \(3,\)",
-        ),
-        ({"protected": {"a": np.ones(4)}}, "`protected` must have the structure of `inputs`"),
-        ({"groups": 7}, "`groups` must name some of the 4 columns"),
-        ({"protected": slice(None)}, "`protected` must leave something that may be used instead"),
-        ({"protected": np.array([1])}, "which is everything. A list of integers names columns; an array is a mask"),
-    ],
-)
-def test_what_the_inputs_do_not_have(how, message, x):
-    with pytest.raises(ValueError, match=message):
-        rows(SHAPFairness(**how, explainer=EXPLAINERS["expected_gradients"]), regression(), x, np.zeros((6, 1)))
-
-
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ({"protected": [0]}, "`protected` may be columns where there is one input"),
-        ({"protected": "aeg"}, "Received: 'aeg'. Did you mean 'age'"),
-        ({"groups": 0}, "`groups` may be columns where there is one input"),
-        ({"groups": "age"}, r"`groups` must have one number per row. Received: 'age', of shape \(5, 2\)"),
-    ],
-)
-def test_what_nested_inputs_do_not_have(how, message, nested):
-    with pytest.raises(ValueError, match=message):
-        rows(SHAPFairness(**how, explainer=EXPLAINERS["expected_gradients"]), dict_model(), nested)
