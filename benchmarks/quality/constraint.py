@@ -1,9 +1,9 @@
 """`Constraint` beside a sweep of fixed weights: how small the penalty gets within a bound on the task loss.
 
-The bound is 1.02 times the training loss of a plain model. All models are trained for as many epochs, with a learning
-rate that falls to zero by a cosine, and all numbers are those of the training data in inference mode: what is compared
-is how well a problem on these data is solved. Aims: a task loss within the bound, and a penalty that is no larger than
-that of the best fixed weight, the one with the least penalty among those within the bound.
+The bound is 1.02 times the training loss of a plain model, epoch by epoch. All models are trained for as many epochs,
+with a learning rate that falls to zero by a cosine, and all numbers are those of the training data in inference mode:
+what is compared is how well a problem on these data is solved. Aims: a task loss within the bound, and a penalty that
+is no larger than that of the best fixed weight, the one with the least penalty among those within the bound.
 
 - decoy MNIST with `RightReasons`: 8,000 digits with a square that tells the label (see decoy_mnist.py). The plain model
   is trained without the squares. With them its loss is what the square gives away, and within 2 % of that no model can
@@ -37,7 +37,7 @@ class Problem(NamedTuple):
     build: object  # (loss, tradeoff) -> compiled model
     penalty: object  # weight -> loss
     fit: dict
-    bound: float
+    bounds: list
     weights: tuple
 
 
@@ -64,11 +64,11 @@ def decoy_mnist(path, seed, epochs):
 
     keras.utils.set_random_seed(seed)
     plain, without = build(), np.where(masks, 0, shown)
-    plain.fit(without, y, verbose=0, **fit)
-    bound = plain.evaluate(without, y, batch_size=1000, verbose=0, return_dict=True)["loss"]
+    losses = plain.fit(without, y, verbose=0, **fit).history["loss"]
+    bounds = [*losses, plain.evaluate(without, y, batch_size=1000, verbose=0, return_dict=True)["loss"]]
     penalty = lambda weight: xai.losses.RightReasons(weight=weight)
     weights = tuple(10.0**power for power in range(-5, 2))
-    return Problem(xai.with_evidence(shown, irrelevant=masks), y, build, penalty, fit, bound, weights)
+    return Problem(xai.with_evidence(shown, irrelevant=masks), y, build, penalty, fit, bounds, weights)
 
 
 def red_wine(path, seed, epochs):
@@ -86,11 +86,12 @@ def red_wine(path, seed, epochs):
 
     keras.utils.set_random_seed(seed)
     plain, stop = build(), keras.callbacks.EarlyStopping("val_loss", patience=50, restore_best_weights=True)
-    plain.fit(x, y, validation_data=validation, callbacks=[stop], verbose=0, **fit)
-    bound = plain.evaluate(x, y, verbose=0, return_dict=True)["loss"]
+    history = plain.fit(x, y, validation_data=validation, callbacks=[stop], verbose=0, **fit).history
+    losses = history["loss"][: np.argmin(history["val_loss"]) + 1]
+    bounds = [*losses, plain.evaluate(x, y, verbose=0, return_dict=True)["loss"]]
     penalty = lambda weight: xai.losses.LIMEFidelity(weight=weight, normalize=False, fraction=0.25)
     weights = tuple(3.0**power for power in range(7))
-    return Problem(x, y, build, penalty, fit, bound, weights)
+    return Problem(x, y, build, penalty, fit, bounds, weights)
 
 
 def compare(problem, seed):
@@ -106,16 +107,18 @@ def compare(problem, seed):
         **problem.fit,
     )
     keras.utils.set_random_seed(seed)
-    model = problem.build([problem.penalty(1.0)], xai.tradeoff.Constraint(problem.bound, FACTOR))
+    steps, allowed = -(-len(problem.y) // problem.fit["batch_size"]), FACTOR * problem.bounds[-1]
+    constraint = xai.tradeoff.Constraint(problem.bounds, FACTOR, steps_per_epoch=steps)
+    model = problem.build([problem.penalty(1.0)], constraint)
     model.fit(problem.x, problem.y, verbose=0, **problem.fit)
     result = model.evaluate(problem.x, problem.y, verbose=0, return_dict=True)
     (line,) = (name for name in result if name.startswith("xai_"))
-    allowed = sweep[sweep["loss"] <= FACTOR * problem.bound]
-    best = allowed.loc[allowed[line].idxmin()] if len(allowed) else {"weight": np.nan, line: np.nan}
+    within = sweep[sweep["loss"] <= allowed]
+    best = within.loc[within[line].idxmin()] if len(within) else {"weight": np.nan, line: np.nan}
     return sweep[["weight", "loss", line]], {
         "seed": seed,
-        "bound": FACTOR * problem.bound,
-        "task / bound": result["loss"] / (FACTOR * problem.bound),
+        "bound": allowed,
+        "task / bound": result["loss"] / allowed,
         "penalty": result[line],
         "best weight": best["weight"],
         "its penalty": best[line],

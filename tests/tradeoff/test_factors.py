@@ -6,9 +6,16 @@ import pytest
 import tensorflow as tf
 
 from tf_xai.tradeoff import MGDA, AutoScale, Constraint, Fixed, PCGrad, Schedule
-from tf_xai.tradeoff.constraint import BAND, MOMENTUM, SHARE
+from tf_xai.tradeoff.constraint import AIM, BAND, MOMENTUM, SHARE
 
-CONFIGURED = [Fixed(), AutoScale(0.3, 0.5), Constraint(0.7, 1.02, 0.2), MGDA(normalize=False), PCGrad(), Schedule(2, 7)]
+CONFIGURED = [
+    Fixed(),
+    AutoScale(0.3, 0.5),
+    Constraint([0.8, 0.7], 1.02, 0.2, 5),
+    MGDA(normalize=False),
+    PCGrad(),
+    Schedule(2, 7),
+]
 
 
 def factors(tradeoff, tasks, penalties):
@@ -87,7 +94,7 @@ def constraint_by_hand(tasks, penalties, bound, rate):
     for t, p in zip(tasks, penalties, strict=True):
         task, penalty = MOMENTUM * task + (1 - MOMENTUM) * t, MOMENTUM * penalty + (1 - MOMENTUM) * p
         seen = MOMENTUM * seen + 1 - MOMENTUM
-        slack = np.clip(np.log(bound / (task / seen)) / BAND, -1, 1)
+        slack = np.clip(np.log(AIM * bound / (task / seen)) / BAND, -1, 1)
         s = np.clip(s + rate * slack, *np.log([task / penalty / SHARE, task / penalty * SHARE]))
         found.append(np.exp(s + slack))
     return found
@@ -105,7 +112,27 @@ def test_constraint_goes_the_right_way():
     above, below = (factors(Constraint(1.0), [task] * 20, [1.0] * 20) for task in (1.3, 0.7))
     assert (np.diff(above) < 0).all() and above[0] < 1
     assert (np.diff(below) > 0).all() and below[0] > 1
-    assert factors(Constraint(1.0, factor=1.3), [1.3] * 20, [1.0] * 20) == pytest.approx([1] * 20, rel=1e-4)
+    assert factors(Constraint(1.0, factor=1.3), [AIM * 1.3] * 20, [1.0] * 20) == pytest.approx([1] * 20, rel=1e-4)
+
+
+def test_a_bound_that_falls_with_the_epochs():
+    """Of three epochs of ten steps, of which the last one's stays."""
+    losses, middles = np.array([2.0, 1.0, 0.6]), [5, 15, 25]
+    followed = np.interp(np.arange(1, 61), middles, losses)
+    constraint = Constraint(losses, 1.1, steps_per_epoch=10)
+    state = {name: tf.Variable(start) for name, start in constraint.start.items()}
+    found = []
+    for _ in followed:
+        state["steps"].assign_add(1.0)
+        found.append(float(constraint._bound(state)))
+    np.testing.assert_allclose(found, followed, rtol=1e-5)
+    last = factors(constraint, [AIM * 1.1 * 0.6] * 200, [1.0] * 200)
+    assert last[4] > 2 and np.ptp(last[-5:]) < 1e-3  # far below the bound at first, on it in the end
+
+
+def test_losses_of_epochs_need_their_steps():
+    with pytest.raises(ValueError, match="`steps_per_epoch` must be an integer of at least 1"):
+        Constraint([2.0, 1.0])
 
 
 @pytest.mark.slow
@@ -138,6 +165,8 @@ def test_before_the_first_step(tradeoff):
         (lambda: AutoScale(momentum=-0.1), "momentum"),
         (lambda: Constraint(0.0), "bound"),
         (lambda: Constraint(float("nan")), "bound"),
+        (lambda: Constraint([]), "bound"),
+        (lambda: Constraint([1.0, 0.0], steps_per_epoch=3), "bound"),
         (lambda: Constraint(1.0, factor=-1.0), "factor"),
         (lambda: Constraint(1.0, rate=0.0), "rate"),
         (lambda: Schedule(warmup=-1), "warmup"),
@@ -159,4 +188,4 @@ def test_configuration_round_trip(tradeoff):
 
 
 def test_representations_say_how():
-    assert repr(Constraint(0.5, 1.02)) == "Constraint(bound=0.5, factor=1.02, rate=0.05)"
+    assert repr(Constraint(0.5, 1.02)) == "Constraint(bound=0.5, factor=1.02, rate=0.05, steps_per_epoch=None)"
