@@ -1,8 +1,9 @@
-"""Penalties on gradients, differentiated in reverse twice or in reverse over forward mode: the same training."""
+"""Penalties on gradients, differentiated by reverse mode twice or by reverse over forward mode: the same training."""
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tf_xai as xai
 from tests.models import dense, dict_model, mlp
@@ -48,6 +49,12 @@ def test_other_bases(build, data):
     assert_close(*both(build(), "gradient", *data))
 
 
+def test_a_loss_without_gradients(rng):
+    x, y = table(rng)
+    base, fidelity = mlp(), xai.losses.LIMEFidelity()
+    assert_close(*(trained(base, fidelity, x, y, second_order=form)[0] for form in ("forward", "reverse")))
+
+
 def test_nested_inputs(rng):
     base = dict_model()
     x = {name: rng.normal(size=(12, *tensor.shape[1:])).astype("float32") for name, tensor in base.input.items()}
@@ -78,16 +85,17 @@ def test_modes(options, data):
     assert_close(*both(mlp(activation="gelu"), "expected_gradients", *data, **options))
 
 
-def test_auto_is_forward_under_xla_only(data, monkeypatch):
-    from tf_xai.training import term
+@pytest.mark.parametrize("form", ["forward", "reverse"])
+def test_a_step_calls_no_functions(form, data):
+    """XLA takes all arguments of a function that is called and differentiated for constants: new weights, new program.
 
-    used = []
-    plain = term.by_forward_mode
-    monkeypatch.setattr(term, "by_forward_mode", lambda penalty: used.append(1) or plain(penalty))
-    for jit_compile in (False, True):
-        used.clear()
-        trained(mlp(), xai.losses.RightReasons(), *data, jit_compile=jit_compile)
-        assert bool(used) == jit_compile
+    TensorFlow's ForwardAccumulator calls a function for every operation.
+    """
+    options = {"explanation_loss": xai.losses.RightReasons(), "second_order": form}
+    model = xai.compile(mlp(), "sgd", "sparse_categorical_crossentropy", **options)
+    graph = tf.function(model.train_step).get_concrete_function(data).graph
+    kinds = {operation.type for operation in graph.get_operations()}
+    assert "MatMul" in kinds and not kinds & {"PartitionedCall", "StatefulPartitionedCall"}
 
 
 def test_unknown_form():

@@ -15,25 +15,40 @@ from tf_xai.core import checks, trees
 
 def gradients(score, inputs, target=None):
     """`d score / d inputs`: a tree like `inputs`."""
+    one, forward = tf.ones([]), _THREAD.forward
+    if forward is not None:
+        forward.tape.watch(one)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         watched = floats(inputs)
         tape.watch(watched)
         total = tf.reduce_sum(score(inputs, target))
-    slopes = tape.gradient(total, watched)
-    if _FORWARD.tape is not None:
-        slopes = [tf.stop_gradient(tf.zeros_like(x) if s is None else s) for s, x in zip(slopes, watched, strict=True)]
-        _FORWARD.tape.watch(slopes)
-        _FORWARD.seen.append((score, inputs, target, slopes))
-    return fill(slopes, inputs)
+    slopes = tape.gradient(total, watched, output_gradients=tf.cast(one, total.dtype))
+    return fill(slopes if forward is None else forward.constants(slopes, one), inputs)
 
 
-class _Forward(threading.local):
-    """What `by_forward_mode` has seen so far in this thread (a replica is a thread)."""
+class _Forward:
+    """The gradients taken during `by_forward_mode`, as functions of the `one` they start from and as constants."""
 
-    tape, seen = None, ()
+    def __init__(self):
+        self.tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
+        self.ones, self.slopes, self.fixed = [], [], []
+
+    def constants(self, slopes, one):
+        fixed = [None if slope is None else tf.stop_gradient(slope) for slope in slopes]
+        self.ones.append(one)
+        self.slopes += [slope for slope in slopes if slope is not None]
+        self.fixed += [slope for slope in fixed if slope is not None]
+        self.tape.watch(self.fixed)
+        return fixed
 
 
-_FORWARD = _Forward()
+class _Thread(threading.local):
+    """A replica is a thread."""
+
+    forward = None
+
+
+_THREAD = _Thread()
 
 
 def by_forward_mode(penalty):
@@ -41,35 +56,37 @@ def by_forward_mode(penalty):
 
         d penalty / d weights = d <v, g> / d weights,    g = d score / d inputs,    v = d penalty / d g, held fixed
 
-    `<v, g>` is the derivative of the score in a direction: a forward-mode pass takes the place of the second reverse
-    pass. The value and its gradient are the same.
+    `<v, g>` is the derivative of the score in a direction. A reverse pass is linear in the `1` it starts from, and the
+    derivative of `<v, g>` by it is a forward-mode pass, which takes the place of the second reverse pass. (TensorFlow's
+    ForwardAccumulator calls a function for every operation; XLA would compile them anew whenever weights change.)
+    The value and its gradient are the same.
 
     Args:
         penalty: Function without arguments that returns a scalar first, and whatever else.
     """
-    _FORWARD.tape, _FORWARD.seen = tf.GradientTape(watch_accessed_variables=False), []
+    _THREAD.forward = forward = _Forward()
     try:
-        with _FORWARD.tape as tape:
+        with forward.tape as tape:
             value, *rest = penalty()
     finally:
-        seen, _FORWARD.tape, _FORWARD.seen = _FORWARD.seen, None, ()
-    directions = tape.gradient(value, [slopes for *_, slopes in seen], unconnected_gradients="zero")
-    for (score, inputs, target, _), direction in zip(seen, directions, strict=True):
-        with tf.autodiff.ForwardAccumulator(floats(inputs), direction) as accumulator:
-            total = tf.reduce_sum(score(inputs, target))
-        along = accumulator.jvp(total, unconnected_gradients="zero")
-        value += along - tf.stop_gradient(along)
+        _THREAD.forward = None
+    directions = tape.gradient(value, forward.fixed, unconnected_gradients="zero")
+    with tape:
+        total = sum(tf.reduce_sum(v * g) for v, g in zip(directions, forward.slopes, strict=True))
+    along = tape.gradient(total, forward.ones) if forward.ones else []
+    for part in along:
+        value += part - tf.stop_gradient(part)
     return value, *rest
 
 
 @contextmanager
 def fixed():
     """Gradients in here are constants to a penalty: nothing is prepared for differentiating them once more."""
-    tape, _FORWARD.tape = _FORWARD.tape, None
+    forward, _THREAD.forward = _THREAD.forward, None
     try:
         yield
     finally:
-        _FORWARD.tape = tape
+        _THREAD.forward = forward
 
 
 def layer_gradients(score, observing, inputs, target, choose):

@@ -32,7 +32,7 @@ class ExplainableModel(keras.Model):
             raise TypeError(f"`base` must be a plain Keras model. Received: {type(base).__name__}.")
         # No casts here: the base makes its own, and masks and gradients keep their precision.
         super().__init__(**{"dtype": base.dtype_policy, "autocast": False, **kwargs})
-        self.base, self.built, self.penalize_validation, self.second_order = base, base.built, False, "auto"
+        self.base, self.built, self.penalize_validation, self.second_order = base, base.built, False, "reverse"
         self.training_state = State(name="training_state")
         if hasattr(base, "output_names"):
             self.output_names = base.output_names
@@ -55,7 +55,7 @@ class ExplainableModel(keras.Model):
         *,
         explanation_loss=None,
         tradeoff=None,
-        second_order="auto",
+        second_order="reverse",
         penalize_validation=False,
         **kwargs,
     ):
@@ -64,9 +64,8 @@ class ExplainableModel(keras.Model):
         Args:
             explanation_loss: One `ExplanationLoss` or a list of them.
             tradeoff: How task and explanations are weighed, an object of `tf_xai.tradeoff`. None is `Fixed()`.
-            second_order: How penalties on gradients are differentiated: "reverse" twice; "forward", which is reverse
-                over forward mode; "auto" takes the faster one: "forward" when compiled with XLA, unless the loss is
-                scaled for float16, and "reverse" else.
+            second_order: How penalties on gradients are differentiated: "reverse", reverse mode twice, or "forward",
+                reverse over forward mode.
             penalize_validation: Whether `val_loss` contains the penalties; their own lines are logged either way.
             optimizer, loss, **kwargs: See `keras.Model.compile`.
         """
@@ -78,10 +77,7 @@ class ExplainableModel(keras.Model):
         if len(set(names)) < len(names):
             raise ValueError(f"Explanation losses need different names. Received: {names}. Pass `name=`.")
         self.penalize_validation, self.second_order = penalize_validation, second_order
-        # A scaled loss would overflow float16 at the weights, where forward mode leaves the score as large as it is.
-        faster = bool(self.jit_compile) and not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
-        forms = {"auto": faster, "reverse": False, "forward": True}
-        forward = checks.choose("second_order", second_order, forms)
+        forward = checks.choose("second_order", second_order, {"reverse": False, "forward": True})
         self._terms = tuple(Term(entry, self, self.training_state, forward) for entry in losses)
         self._shares = any(term.shares for term in self._terms)
         self._tradeoff = tradeoff_base.get(tradeoff_base.Fixed() if tradeoff is None else tradeoff)
