@@ -14,19 +14,6 @@ from tf_xai.core.resize import average
 EnergyGuidance = xai.losses.EnergyGuidance
 
 
-@pytest.fixture
-def x(rng):
-    return rng.normal(size=(6, 4)).astype("float32")
-
-
-@pytest.fixture
-def mask(rng):
-    """What is irrelevant: never all of a row."""
-    mask = rng.integers(0, 2, (6, 4)).astype("float32")
-    mask[:, 0] = 0
-    return mask
-
-
 def averaging_model(kernel):
     """Feature maps that are the picture and its negative, averaged and weighed: Grad-CAM is known."""
     conv = keras.layers.Conv2D(2, 1, use_bias=False, name="conv")

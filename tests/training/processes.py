@@ -63,6 +63,19 @@ def replicas(out, count, kind, rows):
         "every": lambda: xai.losses.RightReasons(weight=2.0, every=2),
         "pcgrad": lambda: xai.losses.RightReasons(weight=2.0, every=2),
         "constraint": lambda: xai.losses.RightReasons(weight=2.0),
+        "many": lambda: [
+            xai.losses.EnergyGuidance("gradient_input"),
+            xai.losses.AttributionPrior("sparse"),
+            xai.losses.AttributionStability(0.1),
+            xai.losses.FidelityLoss("infidelity"),
+            xai.losses.JacobianNorm(),
+            xai.losses.LIMEFidelity(scale=1.0),
+            xai.losses.LIMEStability(scale=1.0),
+            xai.losses.RightReasons(),
+            xai.losses.SaliencyGuided(),
+            xai.losses.SHAPFairness([0]),
+            xai.losses.SHAPTarget([1.0, 0.0, 0.0, 0.0]),
+        ],
     }
     tradeoffs = {"pcgrad": xai.tradeoff.PCGrad(), "constraint": xai.tradeoff.Constraint(0.9)}
     keras.utils.set_random_seed(0)

@@ -41,3 +41,11 @@ def test_uneven_last_batch(rows, tmp_path):
     assert all(np.isfinite(values).all() for values in penalised.values())
     line = penalised["line_xai_right_reasons_loss"]
     assert line[-1] < line[0]
+
+
+@pytest.mark.slow
+def test_a_replica_without_rows(tmp_path):
+    """Every loss, on batches of four and four rows and of one and none."""
+    lines = train(tmp_path, 2, "many", 9)
+    assert sum(name.startswith("line_xai") for name in lines) == 11
+    assert all(np.isfinite(values).all() for values in lines.values())

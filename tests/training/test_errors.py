@@ -151,7 +151,7 @@ def test_a_loss_of_ones_own_does_not_say_what_the_outputs_are(loss, rng):
 
     expected = penalty(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     np.testing.assert_allclose(penalty(my_crossentropy, from_logits=True), expected, rtol=1e-5)
-    with pytest.warns(UserWarning, match=f"`{loss}` takes them for numbers. Pass `from_logits=True`"):
+    with pytest.warns(UserWarning, match=f"`{loss}` takes them for numbers. .* Pass `from_logits=True`"):
         found = penalty(my_crossentropy)
     # The slopes of one logit, and all logits, are those of numbers as well.
     assert (found == pytest.approx(expected, rel=1e-3)) == (loss in ("LIMEFidelity", "JacobianNorm"))
@@ -178,7 +178,7 @@ def test_an_output_without_labels(rng):
     model = xai.ExplainableModel(two_outputs())
     options = {"loss": {"label": "sparse_categorical_crossentropy"}, "explanation_loss": LIMEFidelity(output="amount")}
     model.compile("sgd", **options)
-    with pytest.raises(ValueError, match=r"`output='amount'` needs labels of its own. Received: keys \['label'\]"):
+    with pytest.raises(ValueError, match=r"`output='amount'` needs labels of its own, .* Received: keys \['label'\]"):
         fit(model, x, {"label": np.zeros(6, int)})
 
 

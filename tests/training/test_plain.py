@@ -175,6 +175,18 @@ def test_automatic_weight(data):
     np.testing.assert_allclose(second["loss"][0], task + weight * second["xai_right_reasons_loss"][0], rtol=1e-5)
 
 
+def test_automatic_weight_of_a_negative_task_loss(data):
+    """A weight below zero would reward the penalty."""
+    _, y, evidence = data
+    loss = RightReasons(weight="auto", auto_share=0.25, from_logits=False)
+    model = models.compiled(mlp(), loss, "cosine_similarity")
+    lines = fit(model, evidence, keras.utils.to_categorical(y, 3))
+    penalty = lines["xai_right_reasons_weight"][0] * lines["xai_right_reasons_loss"][0]
+    task = lines["loss"][0] - penalty
+    assert task < 0
+    np.testing.assert_allclose(penalty, -0.25 * task, rtol=1e-5)
+
+
 def _output(base, weights, evidence):
     """What the base gave with these weights."""
     present = base.get_weights()

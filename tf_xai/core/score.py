@@ -110,8 +110,8 @@ class Score:
         place = links.index(self.model, self.output, len(leaves))
         if place >= len(leaves) or (isinstance(tree, dict) and isinstance(self.output, str)):
             raise ValueError(
-                f"`output={self.output!r}` needs labels of its own. Received: {checks.outline(tree)}. Pass labels for "
-                "the output that is explained."
+                f"`output={self.output!r}` needs labels of its own, and sample weights if there are any. Received: "
+                f"{checks.outline(tree)}. Pass those of the output that is explained."
             )
         return leaves[place]
 

@@ -86,6 +86,14 @@ def take(tree, rows):
     return map_leaves(lambda x: tf.gather(x, rows), tree)
 
 
+def nonempty(tree):
+    """The tree, with a row of zeros where a replica has no rows at all: the last batch may not go round."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return tree
+    missing = tf.maximum(1 - batch_size(tree), 0)
+    return map_leaves(lambda x: tf.pad(x, [[0, missing]] + [[0, 0]] * (x.shape.rank - 1)), tree)
+
+
 def columns(tree, inputs=None):
     """The features of all floating leaves side by side: `(batch, columns)`, float32.
 

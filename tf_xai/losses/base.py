@@ -39,8 +39,16 @@ class Batch(NamedTuple):
 
     def take(self, rows):
         """The batch of these rows only."""
-        some = lambda tree: None if tree is None else trees.take(tree, rows)
-        return Batch(*map(some, self._replace(seed=None)))._replace(seed=self.seed)
+        return self._each(lambda tree: trees.take(tree, rows))
+
+    def nonempty(self):
+        """The batch, or a row of zeros in the place of none."""
+        return self._each(trees.nonempty)
+
+    def _each(self, fn):
+        """All but the seed, which has no rows."""
+        changed = lambda tree: None if tree is None else fn(tree)
+        return Batch(*map(changed, self._replace(seed=None)))._replace(seed=self.seed)
 
     def weighted(self, values):
         """Attributions `(batch, features)`, every row times its sample weight."""

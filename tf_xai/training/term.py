@@ -105,13 +105,13 @@ class Term:
 
     def _mean_and_rows(self, batch, shared):
         """The weighted mean penalty and that of every row; with the gradients of a shared pass where there is one."""
-        explain = self._explain
+        explain, some = self._explain, batch.nonempty()
         if shared is not None and self.shares:
-            explain = _FromSharedPass(explain, shared, batch.inputs)
+            explain = _FromSharedPass(explain, shared, some.inputs)
         with checks.context(f"While computing {self.loss!r} of inputs of shape {checks.shapes(batch.inputs)}."):
-            rows = tf.cast(self.loss.call(explain, batch), tf.float32)
+            rows = tf.cast(self.loss.call(explain, some), tf.float32)[: trees.batch_size(batch.inputs)]
         weighted = rows if batch.weights is None else rows * batch.weights
-        # A replica may have no rows at all: its mean is zero, as that of Keras's losses.
+        # Of no rows the mean is zero, as that of Keras's losses.
         return tf.math.divide_no_nan(tf.reduce_sum(weighted), tf.cast(tf.size(rows), tf.float32)), rows
 
     def weigh(self, penalty, task, training):
@@ -135,7 +135,8 @@ def _warn_of_unknown_outputs(loss, score, model):
     if compiled is not None and score.link.kind is None and score.link.from_logits is None:
         warnings.warn(
             f"The compiled loss does not say what the outputs are, and `{type(loss).__name__}` takes them for numbers. "
-            "Pass `from_logits=True` to it if they are logits, False if they are probabilities.",
+            "That is right for a regression. Pass `from_logits=True` to it if they are logits, False if they are "
+            "probabilities.",
             stacklevel=4,
         )
 
@@ -151,7 +152,8 @@ class _FromSharedPass:
         if inputs is not self._inputs:
             return self._explain(inputs, target)
         self._explain.warn_of_held(inputs)
-        return self._shared.gradients(self._explain.score, target)
+        target = None if target is None else target[: trees.batch_size(self._shared.inputs)]
+        return trees.nonempty(self._shared.gradients(self._explain.score, target))
 
     def __getattr__(self, name):
         return getattr(self._explain, name)
