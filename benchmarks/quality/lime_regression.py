@@ -2,8 +2,8 @@
 
 The protocol of ExpO (Plumb et al., 2020): standardised columns and target, 50/25/25 split, fully connected networks of
 the authors' sizes, Adam 1e-3, stop 50 epochs after the best validation MSE. The weight is a share of the task loss at
-the start: the largest one with which the mean validation MSE over the seeds is at most so much above that of the plain
-model (`--tolerance`). Test rows have no say.
+the start. All shares are shown; the chosen one is the smallest with which the mean error of validation rows falls as
+far as it should, with a tenth to spare. (The validation MSE would not do: of 126 houses it scatters too much.)
 
 Errors are those of the lime package's explanations of test rows (without discretisation, 1,000 samples):
 - neighbourhood: the mean squared difference of model and explanation at x' ~ N(x, 0.1^2), the authors' definition.
@@ -30,22 +30,27 @@ import tf_xai as xai
 
 
 class Setting(NamedTuple):
-    """A data set with the network that the authors use for it, and their figures: (MSE, neighbourhood error)."""
+    """A data set with the network that the authors use for it, and their figures: (MSE, neighbourhood error).
+
+    The error is to be divided by `aim`.
+    """
 
     file: str
     target: str
     depth: int
     width: int
+    aim: float
     plain: tuple
     expo: tuple
 
 
 SETTINGS = {
-    "auto mpg": Setting("autompg.csv.gz", "mpg", 2, 200, (0.14, 0.041), (0.13, 0.011)),
-    "housing": Setting("boston_housing_expo.csv.gz", "MEDV", 5, 100, (0.14, 0.14), (0.15, 0.057)),
-    "wine": Setting("winequality_red.csv.gz", "quality", 4, 300, (0.65, 0.033), (0.64, 0.0025)),
+    "auto mpg": Setting("autompg.csv.gz", "mpg", 2, 200, 3, (0.14, 0.041), (0.13, 0.011)),
+    "housing": Setting("boston_housing_expo.csv.gz", "MEDV", 5, 100, 2, (0.14, 0.14), (0.15, 0.057)),
+    "wine": Setting("winequality_red.csv.gz", "quality", 4, 300, 5, (0.65, 0.033), (0.64, 0.0025)),
 }
-SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+SHARES = (0.0015, 0.003, 0.005, 0.01, 0.1)
+MARGIN = 1.1
 fidelity, stability = xai.losses.LIMEFidelity, xai.losses.LIMEStability
 LOSSES = {
     "LIMEFidelity": lambda **weight: fidelity(normalize=False, neighbourhood="background", **weight),
@@ -127,38 +132,34 @@ def errors(predict, x_train, x, scale=0.1, near=5):
     }
 
 
-def choose(scores, tolerance):
-    """The largest share with a mean validation MSE of at most `1 + tolerance` times the plain one, else the smallest.
-
-    Args:
-        scores: `{share: validation MSEs}`, 0 for the plain model.
-    """
-    means = {share: np.mean(values) for share, values in scores.items()}
-    fine = [share for share in means if share and means[share] <= (1 + tolerance) * means[0]]
-    return max(fine, default=min(share for share in means if share))
+def measure(model, parts, rows):
+    """The MSE and the errors, of test rows and, with "val " before the name, of validation rows."""
+    found = {}
+    for prefix, part in zip(("val ", ""), parts[1:], strict=True):
+        found[prefix + "MSE"] = mse(model, part)
+        found |= {prefix + error: value for error, value in errors(model, parts[0][0], part[0][:rows]).items()}
+    return found
 
 
 def compare(name, options):
-    """Rows of the table for one data set: the plain model and every loss with the share chosen for it."""
-    setting, seeds = SETTINGS[name], range(options.seeds)
-    parts = [load(options.data, setting, seed) for seed in seeds]
-    fit = lambda losses, seed: train(parts[seed], setting, losses, seed, options.batch)
-    plain = [fit([], seed) for seed in seeds]
-    validation = lambda models: [mse(model, part[1]) for model, part in zip(models, parts, strict=True)]
-    cases = {"plain": plain}
-    for case in options.losses:
-        loss = LOSSES[case]
-        models = {
-            share: [fit([loss(weight="auto", auto_share=share)], seed) for seed in seeds] for share in options.shares
-        }
-        scores = {0: validation(plain)} | {share: validation(each) for share, each in models.items()}
-        print(name, case, {share: round(float(np.mean(each)), 4) for share, each in scores.items()}, flush=True)
-        share = choose(scores, options.tolerance)
-        cases[f"{case}, {share:g}"] = models[share]
-    for case, models in cases.items():
-        for model, (train_rows, _, test) in zip(models, parts, strict=True):
-            measured = errors(model, train_rows[0], test[0][: options.rows])
-            yield {"data": name, "case": case, "MSE": mse(model, test), **measured}
+    """Means and standard deviations over the seeds, for the plain model and for every loss and share."""
+    setting, found = SETTINGS[name], []
+    for seed in range(options.seeds):
+        parts = load(options.data, setting, seed)
+        for case in ["plain", *options.losses]:
+            for share in [0.0] if case == "plain" else sorted(options.shares):
+                losses = [] if case == "plain" else [LOSSES[case](weight="auto", auto_share=share)]
+                model = train(parts, setting, losses, seed, options.batch)
+                found.append({"case": case, "share": share, **measure(model, parts, options.rows)})
+    table = pd.DataFrame(found).groupby(["case", "share"], sort=False)
+    return table.mean(), table.std()
+
+
+def choose(means, case, aim):
+    """The smallest share with which the error of validation rows falls to `1 / aim`, None if there is none."""
+    error = "val stability" if "Stability" in case else "val neighbourhood"
+    ratios = means[error] / means.loc["plain", error].iloc[0]
+    return next((share for share, ratio in ratios.loc[case].items() if ratio <= 1 / aim), None)
 
 
 def main():
@@ -170,13 +171,13 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rows", type=int, default=100, help="test rows that are explained")
-    parser.add_argument("--tolerance", type=float, default=0.03)
     options = parser.parse_args()
     for name in options.sets:
-        table = pd.DataFrame(compare(name, options)).groupby(["data", "case"], sort=False)
-        means = table.mean()
-        print(means.round(5).to_string(), table.std().round(5).to_string(), sep="\n")
+        means, deviations = compare(name, options)
+        print(name, means.round(5).to_string(), deviations.round(5).to_string(), sep="\n")
         print((means / means.iloc[0]).iloc[1:].round(3).to_string())
+        for case in options.losses:
+            print(case, "smallest share that does it in validation:", choose(means, case, MARGIN * SETTINGS[name].aim))
         print("published (MSE, neighbourhood), plain and ExpO:", *SETTINGS[name][-2:], flush=True)
 
 
