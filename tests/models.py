@@ -113,6 +113,14 @@ def tokens(vocabulary=10, length=5, classes=2):
     return keras.Model(ids, dense(classes, "softmax")(layers.GlobalAveragePooling1D()(x)))
 
 
+def masked_mean(vocabulary=10, length=4, classes=3):
+    """Token ids to class probabilities; 0 is padding, of which there is no mean."""
+    embedding = layers.Embedding(vocabulary, 4, mask_zero=True)
+    return keras.Sequential(
+        [keras.Input((length,), dtype="int32"), embedding, layers.GlobalAveragePooling1D(), dense(classes, "softmax")]
+    )
+
+
 @keras.saving.register_keras_serializable("tests")
 class ClassToken(layers.Layer):
     """Puts a token of its own in front of others, and adds positions."""

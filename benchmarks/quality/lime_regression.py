@@ -170,7 +170,7 @@ def main():
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rows", type=int, default=100, help="test rows that are explained")
+    parser.add_argument("--rows", type=int, default=100, help="rows of validation and test that are explained")
     options = parser.parse_args()
     for name in options.sets:
         means, deviations = compare(name, options)

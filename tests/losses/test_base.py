@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tf_xai as xai
 from tests.losses.models import rows
@@ -156,6 +157,16 @@ def test_a_loss_of_ones_own(rng):
         ExplanationLoss().bind(model)
     with pytest.raises(NotImplementedError, match="ExplanationLoss must define `call`"):
         ExplanationLoss().call(None, None)
+
+
+def test_a_loss_returns_one_number_per_row(rng):
+    class OneNumber(xai.losses.JacobianNorm):
+        def call(self, explain, batch):
+            return tf.reduce_mean(super().call(explain, batch))
+
+    model = xai.compile(mlp(), "sgd", "sparse_categorical_crossentropy", explanation_loss=OneNumber())
+    with pytest.raises(ValueError, match=r"`OneNumber.call` must return .*, `\(batch,\)`. Received: shape \(\)"):
+        model.fit(rng.normal(size=(6, 4)).astype("float32"), rng.integers(0, 3, 6), verbose=0)
 
 
 def test_representations_tell_losses_apart():

@@ -47,7 +47,7 @@ def replicas(out, count, kind, rows):
     devices = [device.name for device in tf.config.list_logical_devices("CPU")]
 
     import tf_xai as xai
-    from tests.models import mlp
+    from tests.models import masked_mean, mlp
     from tests.training import models
 
     losses = {
@@ -76,16 +76,19 @@ def replicas(out, count, kind, rows):
             xai.losses.SHAPFairness([0]),
             xai.losses.SHAPTarget([1.0, 0.0, 0.0, 0.0]),
         ],
+        "padding": lambda: [xai.losses.RightReasons("gradient_input"), xai.losses.JacobianNorm()],
     }
     tradeoffs = {"pcgrad": xai.tradeoff.PCGrad(), "constraint": xai.tradeoff.Constraint(0.9)}
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(1)
     x, y = models.table(rng, int(rows))
+    x = rng.integers(1, 10, x.shape).astype("int32") if kind == "padding" else x
     evidence = xai.with_evidence(x, irrelevant=models.masks_like(rng, x))
     weights = np.linspace(0, 2, len(y), dtype="float32") if kind == "weighted_rows" else None
     strategy = tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
     with strategy.scope():
-        model = models.compiled(mlp(), losses[kind](), tradeoff=tradeoffs.get(kind))
+        base = masked_mean() if kind == "padding" else mlp()
+        model = models.compiled(base, losses[kind](), tradeoff=tradeoffs.get(kind))
     history = models.fit(model, evidence, y, batch_size=8, epochs=3, sample_weight=weights)
     np.savez(out, *model.base.get_weights(), **{f"line_{name}": line for name, line in history.items()})
 

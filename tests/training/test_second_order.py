@@ -49,10 +49,29 @@ def test_other_bases(build, data):
     assert_close(*both(build(), "gradient", *data))
 
 
-def test_a_loss_without_gradients(rng):
+@pytest.mark.parametrize(
+    "loss",
+    [xai.losses.FidelityLoss("completeness"), xai.losses.LIMEFidelity()],
+    ids=["of gradients and outputs", "without gradients"],
+)
+def test_other_losses(loss, rng):
     x, y = table(rng)
-    base, fidelity = mlp(), xai.losses.LIMEFidelity()
-    assert_close(*(trained(base, fidelity, x, y, second_order=form)[0] for form in ("forward", "reverse")))
+    base = mlp(activation="gelu")
+    forward, reverse = [trained(base, loss, x, y, second_order=form)[0] for form in ("forward", "reverse")]
+    assert_close(forward, reverse)
+
+
+@pytest.mark.filterwarnings("ignore:The score does not depend")
+def test_no_gradient_at_all(rng):
+    x, y = table(rng)
+    base = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(tf.round), *mlp().layers])
+    assert_close(*(trained(base, xai.losses.JacobianNorm(), x, y, second_order=f)[0] for f in ("forward", "reverse")))
+
+
+def test_loops(data):
+    loss = xai.losses.RightReasons(xai.Explainer("integrated_gradients", steps=4, chunk=1))
+    with pytest.raises(ValueError, match="does not work for attributions that are computed in a loop"):
+        trained(mlp(), loss, *data, second_order="forward")
 
 
 def test_nested_inputs(rng):

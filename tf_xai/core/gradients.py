@@ -32,8 +32,15 @@ class _Forward:
     def __init__(self):
         self.tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
         self.ones, self.slopes, self.fixed = [], [], []
+        self._graph = tf.compat.v1.get_default_graph()
 
     def constants(self, slopes, one):
+        if tf.compat.v1.get_default_graph() is not self._graph:
+            raise ValueError(
+                "`second_order='forward'` does not work for attributions that are computed in a loop, point after "
+                "point. Pass `second_order='reverse'`, or a larger `chunk=` to the explainer."
+            )
+        slopes = [None if slope is None else tf.convert_to_tensor(slope) for slope in slopes]
         fixed = [None if slope is None else tf.stop_gradient(slope) for slope in slopes]
         self.ones.append(one)
         self.slopes += [slope for slope in slopes if slope is not None]
@@ -59,7 +66,7 @@ def by_forward_mode(penalty):
     `<v, g>` is the derivative of the score in a direction. A reverse pass is linear in the `1` it starts from, and the
     derivative of `<v, g>` by it is a forward-mode pass, which takes the place of the second reverse pass. (TensorFlow's
     ForwardAccumulator calls a function for every operation; XLA would compile them anew whenever weights change.)
-    The value and its gradient are the same.
+    The value and its gradient are the same, if no gradient is taken at a point that depends on another one.
 
     Args:
         penalty: Function without arguments that returns a scalar first, and whatever else.
@@ -72,10 +79,10 @@ def by_forward_mode(penalty):
         _THREAD.forward = None
     directions = tape.gradient(value, forward.fixed, unconnected_gradients="zero")
     with tape:
-        total = sum(tf.reduce_sum(v * g) for v, g in zip(directions, forward.slopes, strict=True))
-    along = tape.gradient(total, forward.ones) if forward.ones else []
-    for part in along:
-        value += part - tf.stop_gradient(part)
+        parts = [tf.stop_gradient(v) * g for v, g in zip(directions, forward.slopes, strict=True)]
+        total = tf.add_n([tf.zeros([]), *(tf.reduce_sum(tf.cast(part, tf.float32)) for part in parts)])
+    for along in tape.gradient(total, forward.ones, unconnected_gradients="zero"):
+        value += along - tf.stop_gradient(along)
     return value, *rest
 
 

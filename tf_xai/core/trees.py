@@ -86,12 +86,18 @@ def take(tree, rows):
     return map_leaves(lambda x: tf.gather(x, rows), tree)
 
 
-def nonempty(tree):
-    """The tree, with a row of zeros where a replica has no rows at all: the last batch may not go round."""
+def nonempty(tree, value=0):
+    """The tree, with one row of this value where a replica has no rows at all: the last batch may not go round."""
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         return tree
-    missing = tf.maximum(1 - batch_size(tree), 0)
-    return map_leaves(lambda x: tf.pad(x, [[0, missing]] + [[0, 0]] * (x.shape.rank - 1)), tree)
+
+    def leaf(x):
+        if not x.shape.rank:
+            return x
+        missing, filling = tf.maximum(1 - tf.shape(x)[0], 0), "" if x.dtype == tf.string else tf.cast(value, x.dtype)
+        return tf.pad(x, [[0, missing]] + [[0, 0]] * (x.shape.rank - 1), constant_values=filling)
+
+    return map_leaves(leaf, tree)
 
 
 def columns(tree, inputs=None):

@@ -42,8 +42,8 @@ class Batch(NamedTuple):
         return self._each(lambda tree: trees.take(tree, rows))
 
     def nonempty(self):
-        """The batch, or a row of zeros in the place of none."""
-        return self._each(trees.nonempty)
+        """The batch, or one row of ones in the place of none. (Zeros would be padding, and derivatives infinite.)"""
+        return self._each(trees.nonempty)._replace(inputs=trees.nonempty(self.inputs, 1))
 
     def _each(self, fn):
         """All but the seed, which has no rows."""

@@ -65,7 +65,7 @@ class ExplainableModel(keras.Model):
             explanation_loss: One `ExplanationLoss` or a list of them.
             tradeoff: How task and explanations are weighed, an object of `tf_xai.tradeoff`. None is `Fixed()`.
             second_order: How penalties on gradients are differentiated: "reverse", reverse mode twice, or "forward",
-                reverse over forward mode.
+                reverse over forward mode, which is not for methods that loop over their points.
             penalize_validation: Whether `val_loss` contains the penalties; their own lines are logged either way.
             optimizer, loss, **kwargs: See `keras.Model.compile`.
         """

@@ -109,7 +109,14 @@ class Term:
         if shared is not None and self.shares:
             explain = _FromSharedPass(explain, shared, some.inputs)
         with checks.context(f"While computing {self.loss!r} of inputs of shape {checks.shapes(batch.inputs)}."):
-            rows = tf.cast(self.loss.call(explain, some), tf.float32)[: trees.batch_size(batch.inputs)]
+            rows = tf.cast(self.loss.call(explain, some), tf.float32)
+        if rows.shape.rank not in (1, None):
+            raise ValueError(
+                f"`{type(self.loss).__name__}.call` must return the penalty of every row, `(batch,)`. Received: shape "
+                f"{tuple(rows.shape)}."
+            )
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            rows = rows[: trees.batch_size(batch.inputs)]  # none where there is one for the sake of form
         weighted = rows if batch.weights is None else rows * batch.weights
         # Of no rows the mean is zero, as that of Keras's losses.
         return tf.math.divide_no_nan(tf.reduce_sum(weighted), tf.cast(tf.size(rows), tf.float32)), rows
