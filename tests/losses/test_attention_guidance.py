@@ -63,6 +63,17 @@ def test_attention_pooling(ids, mask):
     np.testing.assert_allclose(guide(AttentionGuidance("pool"), model, ids, mask), expected, rtol=1e-4)
 
 
+def test_divergence(ids, mask):
+    """Of attention from an even distribution over the evidence."""
+    model, even = pooled(), mask / mask.sum(axis=1, keepdims=True)
+    expected = np.sum(even * np.log(np.where(mask > 0, even / to_tokens(model, ids), 1)), axis=1)
+    np.testing.assert_allclose(guide(AttentionGuidance(kind="kl"), model, ids, mask), expected, rtol=1e-4)
+    model.set_weights([0 * w for w in model.get_weights()])
+    np.testing.assert_allclose(
+        guide(AttentionGuidance(kind="kl"), model, ids, np.ones_like(mask)), np.zeros(5), atol=1e-6
+    )
+
+
 def test_zero_weights_attend_to_all_alike(ids, mask):
     model = pooled()
     model.set_weights([0 * w for w in model.get_weights()])
@@ -82,13 +93,15 @@ def test_layer_is_an_option_of_the_explainer():
     loss = AttentionGuidance("attention_1", "attention_rollout")
     assert loss.explainer.option("layer") == "attention_1"
     assert AttentionGuidance.from_config(loss.get_config()).explainer.option("layer") == "attention_1"
+    assert AttentionGuidance.from_config(AttentionGuidance(kind="kl").get_config()).kind == "kl"
 
 
+@pytest.mark.parametrize("kind", ["share", "kl"])
 @pytest.mark.parametrize("explainer", ["attention", "attention_rollout"])
-def test_padding_does_not_count(explainer, ids, mask):
+def test_padding_does_not_count(explainer, kind, ids, mask):
     """A row has the same penalty alone and with padding behind it, whatever evidence says of the padding."""
     build = lambda length: transformer(length=length, mask_zero=True, blocks=1, norm=layers.LayerNormalization)
-    model, loss, ids[:, 4:] = build(6), AttentionGuidance(explainer=explainer), 0
+    model, loss, ids[:, 4:] = build(6), AttentionGuidance(explainer=explainer, kind=kind), 0
     for says in (0.0, 1.0):
         mask[:, 4:] = says
         shorter = build(4)
@@ -105,15 +118,16 @@ def test_padding_does_not_count_in_pooling(ids, mask):
         np.testing.assert_allclose(guide(AttentionGuidance(), model, ids, mask), expected, rtol=1e-4)
 
 
-def test_rows_without_evidence_have_no_penalty(ids, mask):
-    """Nor have those in which everything, or only padding, is marked; gradients are finite."""
-    model = pooled()
-    ids[2, 3:] = 0
-    mask[0], mask[1], mask[2] = 0, 1, [0, 0, 0, 1, 1, 1]
-    value = guide(AttentionGuidance(), model, ids, mask)
-    np.testing.assert_allclose(value[:3], 0, atol=1e-6)
+@pytest.mark.parametrize("kind", ["share", "kl"])
+def test_rows_without_evidence_have_no_penalty(kind, ids, mask):
+    """Nor have those in which only padding is marked, nor shares where everything is; gradients are finite."""
+    model, loss = pooled(), AttentionGuidance(kind=kind)
+    ids[1, 3:] = 0
+    mask[0], mask[1], mask[2] = 0, [0, 0, 0, 1, 1, 1], 1
+    value = guide(loss, model, ids, mask)
+    np.testing.assert_allclose(value[: 3 if kind == "share" else 2], 0, atol=1e-6)
     assert value[3:].min() > 0.01
-    slopes = weight_gradients(model, lambda: rows(AttentionGuidance(), model, ids, np.zeros(5, int), 1 - mask))
+    slopes = weight_gradients(model, lambda: rows(loss, model, ids, np.zeros(5, int), 1 - mask))
     assert all(np.isfinite(slope).all() for slope in slopes)
 
 
@@ -152,9 +166,10 @@ def test_evidence_of_inputs_without_tokens_says_nothing(rng):
     np.testing.assert_array_equal(value(0 * half, 1.0), np.zeros(3))
 
 
+@pytest.mark.parametrize("kind", ["share", "kl"])
 @pytest.mark.parametrize("explainer", ["attention", "attention_rollout", "attention_relevance"])
-def test_gradient_by_finite_differences(explainer, ids, mask):
-    model, loss = transformer(blocks=1), AttentionGuidance(explainer=explainer)
+def test_gradient_by_finite_differences(explainer, kind, ids, mask):
+    model, loss = transformer(blocks=1), AttentionGuidance(explainer=explainer, kind=kind)
     assert_gradients_by_finite_differences(
         model, tf.function(lambda: rows(loss, model, ids, np.zeros(5, int), 1 - mask)), tolerance=0.05, step=1e-3
     )
@@ -167,6 +182,24 @@ def test_modes_agree(explainer, ids, mask):
     compute = lambda: rows(loss, model, ids, np.zeros(5, int), 1 - mask)
     for jit in (False, True):
         np.testing.assert_allclose(tf.function(compute, jit_compile=jit)(), compute(), rtol=1e-5, atol=1e-6)
+
+
+def test_fit_spreads_attention_over_the_evidence():
+    """Two words tell the class, both are marked: for a share one of them will do, and with this seed it does."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 128)
+    ids = rng.integers(1, 6, (128, 6)).astype("int32")
+    ids[:, 1], ids[:, 4] = 6 + y, 8 + y
+    data = xai.with_evidence(ids, relevant=np.tile(np.isin(np.arange(6), [1, 4]), (128, 1)))
+    least = {}
+    for kind in ("share", "kl"):
+        keras.utils.set_random_seed(3)
+        base = pooled(mask_zero=False)
+        trained(base, "sparse_categorical_crossentropy", data, y, AttentionGuidance(kind=kind), rate=0.03)
+        seen = to_tokens(base, ids).mean(axis=0)
+        assert seen[[1, 4]].sum() > 0.9
+        least[kind] = seen[[1, 4]].min()
+    assert least["share"] < 0.1 and least["kl"] > 0.4
 
 
 def test_fit_moves_attention_to_the_evidence(rng):
@@ -198,6 +231,8 @@ def test_needs_evidence(ids):
 def test_errors(ids, mask):
     with pytest.raises(ValueError, match=r"Unknown `explainer`.*'attention_rollout'.*Received: 'gradient'"):
         AttentionGuidance(explainer="gradient")
+    with pytest.raises(ValueError, match=r"Unknown `kind`.*'kl', 'share'"):
+        AttentionGuidance(kind="mass")
     with pytest.raises(ValueError, match="one number per token"):
         AttentionGuidance(explainer=xai.Explainer("attention_rollout", token="all"))
     plain = keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(10, 3), layers.Flatten()])
