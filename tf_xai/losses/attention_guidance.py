@@ -18,10 +18,10 @@ class AttentionGuidance(AttributionLoss):
         kl:     penalty_n = sum_i m_ni log (m_ni / a_ni),    m_n = M_n / sum_i M_ni
 
     `a` is the mean over layers, heads and queries of the attention, and sums to 1 over the tokens. M is the mask of
-    `with_evidence(x, relevant=M)`, or `1 - irrelevant`. For "share" it does not matter which part of
-    the evidence attention is on, and a few words may have all of it. "kl" is the divergence of attention from an even
-    distribution over the evidence: every marked token is to be seen. Evidence may be incomplete for both: what is not
-    marked is only less welcome.
+    `with_evidence(x, relevant=M)`, or `1 - irrelevant`. For "share" it does not matter which part of the evidence
+    attention is on, and a few words may have all of it. "kl" is the divergence of attention from an even distribution
+    over the evidence: every marked token is to be seen. Evidence may be incomplete for both: what is not marked is only
+    less welcome.
 
     The logarithm keeps the gradient alive where there is little attention on the evidence yet. For the weight `a_i` of
     softmax attention with a share of `s` on the evidence, that of "share" is `a_i (M_i / s - 1)` with respect to the
