@@ -46,7 +46,7 @@ def test_uneven_last_batch(rows, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "count"), [("many", 11), ("padding", 2)])
 def test_a_replica_without_rows(kind, count, tmp_path):
-    """Every loss, on batches of four and four rows and of one and none; and a model with infinite derivatives at 0."""
+    """All losses but that on attention, with a replica of no rows; and a model with infinite derivatives at 0."""
     lines = train(tmp_path, 2, kind, 9)
     assert sum(name.startswith("line_xai") for name in lines) == count
     assert all(np.isfinite(values).all() for values in lines.values())
