@@ -111,7 +111,8 @@ def attention_guidance(model, x, y, mask):
     embedded = model.layers[1](x)
     _, weights = model.layers[2](embedded, embedded, return_attention_scores=True)
     attended = tf.reduce_mean(weights, axis=[1, 2])
-    return -tf.reduce_mean(tf.math.log(tf.reduce_sum((1 - mask) * attended, axis=1)))
+    even = (1 - mask) / tf.reduce_sum(1 - mask, axis=1, keepdims=True)
+    return tf.reduce_mean(tf.reduce_sum(tf.math.xlogy(even, even) - even * tf.math.log(attended), axis=1))
 
 
 def attribution_stability(model, x, y, mask, own, radius=0.1):

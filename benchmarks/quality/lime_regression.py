@@ -143,7 +143,7 @@ def measure(model, parts, rows):
 def compare(name, options):
     """Means and standard deviations over the seeds, for the plain model and for every loss and share."""
     setting, found = SETTINGS[name], []
-    for seed in range(options.seeds):
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
         parts = load(options.data, setting, seed)
         for case in ["plain", *options.losses]:
             for share in [0.0] if case == "plain" else sorted(options.shares):
@@ -168,6 +168,7 @@ def main():
     parser.add_argument("--losses", nargs="+", default=list(LOSSES), choices=list(LOSSES))
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="of splits and networks")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rows", type=int, default=100, help="rows of validation and test that are explained")
     options = parser.parse_args()

@@ -25,7 +25,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 import tf_xai as xai
 
-LENGTH, VOCABULARY, UNITS = 1024, 10_000, 32
+LENGTH, VOCABULARY, UNITS = 1536, 10_000, 32
 
 
 def load(path):
@@ -110,13 +110,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="the table, as CSV")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=24)
-    parser.add_argument("--weights", type=float, nargs="+", default=[2.0, 4.0])
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--weights", type=float, nargs="+", default=[1.0, 2.0, 4.0])
     parser.add_argument("--kind", default="kl", choices=["share", "kl"])
     options = parser.parse_args()
     data, rows = load(options.data), []
     for weight in [0.0, *options.weights]:
-        for seed in range(options.seeds):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
             model = train(data, weight, options.kind, options.epochs, seed)
             parts = {part: measure(model, data[part]) for part in ("val", "test")}
             named = {f"{part} {name}": value for part, values in parts.items() for name, value in values.items()}

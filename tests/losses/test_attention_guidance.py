@@ -11,6 +11,7 @@ from tests.losses.models import assert_gradients_by_finite_differences, rows, tr
 from tests.models import ClassToken, transformer, vit
 
 AttentionGuidance = xai.losses.AttentionGuidance
+both_kinds = pytest.mark.parametrize("kind", ["kl", "share"])
 
 
 @pytest.fixture
@@ -30,6 +31,14 @@ def guide(loss, model, x, mask):
     return rows(loss, model, x, np.zeros(len(mask), int), 1 - mask).numpy()
 
 
+def penalty(kind, attention, mask):
+    """By the definitions, of attention that sums to one over the tokens."""
+    if kind == "share":
+        return -np.log((mask * attention).sum(axis=1))
+    even = mask / mask.sum(axis=1, keepdims=True)
+    return np.sum(even * np.log(np.where(mask > 0, even / np.where(mask > 0, attention, 1), 1)), axis=1)
+
+
 def to_tokens(model, x, layer=None):
     """The mean over layers, heads and queries."""
     maps = xai.Explainer("attention", layer=layer).bind(model)(tf.constant(x))
@@ -46,46 +55,38 @@ def pooled(length=6, classes=2, mask_zero=True):
     return keras.Model(ids, layers.Dense(classes, "softmax")(layers.Flatten()(seen)))
 
 
+@both_kinds
 @pytest.mark.parametrize("layer", [None, "attention_0", ["attention_1"]])
-def test_raw_attention(layer, ids, mask):
-    """-log of the share of attention on the evidence."""
+def test_raw_attention(layer, kind, ids, mask):
     model = transformer()
-    attention = to_tokens(model, ids, layer)
-    np.testing.assert_allclose(
-        guide(AttentionGuidance(layer), model, ids, mask), -np.log((mask * attention).sum(axis=1)), rtol=1e-4
-    )
+    expected = penalty(kind, to_tokens(model, ids, layer), mask)
+    np.testing.assert_allclose(guide(AttentionGuidance(layer, kind=kind), model, ids, mask), expected, rtol=1e-4)
 
 
-def test_attention_pooling(ids, mask):
+@both_kinds
+def test_attention_pooling(kind, ids, mask):
     """One query of another sequence: the keys are the tokens."""
     model = pooled()
-    expected = -np.log((mask * to_tokens(model, ids)).sum(axis=1))
-    np.testing.assert_allclose(guide(AttentionGuidance("pool"), model, ids, mask), expected, rtol=1e-4)
-
-
-def test_divergence(ids, mask):
-    """Of attention from an even distribution over the evidence."""
-    model, even = pooled(), mask / mask.sum(axis=1, keepdims=True)
-    expected = np.sum(even * np.log(np.where(mask > 0, even / to_tokens(model, ids), 1)), axis=1)
-    np.testing.assert_allclose(guide(AttentionGuidance(kind="kl"), model, ids, mask), expected, rtol=1e-4)
-    model.set_weights([0 * w for w in model.get_weights()])
-    np.testing.assert_allclose(
-        guide(AttentionGuidance(kind="kl"), model, ids, np.ones_like(mask)), np.zeros(5), atol=1e-6
-    )
+    expected = penalty(kind, to_tokens(model, ids), mask)
+    np.testing.assert_allclose(guide(AttentionGuidance("pool", kind=kind), model, ids, mask), expected, rtol=1e-4)
 
 
 def test_zero_weights_attend_to_all_alike(ids, mask):
     model = pooled()
     model.set_weights([0 * w for w in model.get_weights()])
-    np.testing.assert_allclose(guide(AttentionGuidance(), model, ids, mask), -np.log(mask.mean(axis=1)), rtol=1e-5)
+    for kind in ("kl", "share"):
+        value = guide(AttentionGuidance(kind=kind), model, ids, mask)
+        np.testing.assert_allclose(value, -np.log(mask.mean(axis=1)), rtol=1e-5)
+    np.testing.assert_allclose(guide(AttentionGuidance(), model, ids, np.ones_like(mask)), np.zeros(5), atol=1e-6)
 
 
+@both_kinds
 @pytest.mark.parametrize("explainer", ["attention_rollout", "attention_relevance"])
-def test_flow(explainer, ids, mask):
+def test_flow(explainer, kind, ids, mask):
     model = transformer()
     values = xai.Explainer(explainer).bind(model)(tf.constant(ids), np.zeros(5, int)).numpy()
-    expected = -np.log((mask * values).sum(axis=1) / values.sum(axis=1))
-    value = guide(AttentionGuidance(explainer=explainer), model, ids, mask)
+    expected = penalty(kind, values / values.sum(axis=1, keepdims=True), mask)
+    value = guide(AttentionGuidance(explainer=explainer, kind=kind), model, ids, mask)
     np.testing.assert_allclose(value, expected, rtol=1e-4)
 
 
@@ -93,10 +94,10 @@ def test_layer_is_an_option_of_the_explainer():
     loss = AttentionGuidance("attention_1", "attention_rollout")
     assert loss.explainer.option("layer") == "attention_1"
     assert AttentionGuidance.from_config(loss.get_config()).explainer.option("layer") == "attention_1"
-    assert AttentionGuidance.from_config(AttentionGuidance(kind="kl").get_config()).kind == "kl"
+    assert AttentionGuidance.from_config(AttentionGuidance(kind="share").get_config()).kind == "share"
 
 
-@pytest.mark.parametrize("kind", ["share", "kl"])
+@both_kinds
 @pytest.mark.parametrize("explainer", ["attention", "attention_rollout"])
 def test_padding_does_not_count(explainer, kind, ids, mask):
     """A row has the same penalty alone and with padding behind it, whatever evidence says of the padding."""
@@ -110,15 +111,16 @@ def test_padding_does_not_count(explainer, kind, ids, mask):
         np.testing.assert_allclose(guide(loss, model, ids, mask), alone, rtol=1e-4)
 
 
-def test_padding_does_not_count_in_pooling(ids, mask):
+@both_kinds
+def test_padding_does_not_count_in_pooling(kind, ids, mask):
     model, ids[:, 4:] = pooled(), 0
-    expected = -np.log((mask * to_tokens(model, ids))[:, :4].sum(axis=1))
+    expected = penalty(kind, to_tokens(model, ids)[:, :4], mask[:, :4])
     for says in (0.0, 1.0):
         mask[:, 4:] = says
-        np.testing.assert_allclose(guide(AttentionGuidance(), model, ids, mask), expected, rtol=1e-4)
+        np.testing.assert_allclose(guide(AttentionGuidance(kind=kind), model, ids, mask), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["share", "kl"])
+@both_kinds
 def test_rows_without_evidence_have_no_penalty(kind, ids, mask):
     """Nor have those in which only padding is marked, nor shares where everything is; gradients are finite."""
     model, loss = pooled(), AttentionGuidance(kind=kind)
@@ -131,10 +133,11 @@ def test_rows_without_evidence_have_no_penalty(kind, ids, mask):
     assert all(np.isfinite(slope).all() for slope in slopes)
 
 
-def test_soft_evidence(ids, mask):
-    model = pooled()
-    expected = -np.log((0.5 * mask * to_tokens(model, ids)).sum(axis=1))
-    np.testing.assert_allclose(guide(AttentionGuidance(), model, ids, 0.5 * mask), expected, rtol=1e-4)
+@both_kinds
+def test_soft_evidence(kind, ids, mask):
+    model, mask = pooled(), mask * np.linspace(0.2, 0.8, 6, dtype="float32")
+    expected = penalty(kind, to_tokens(model, ids), mask)
+    np.testing.assert_allclose(guide(AttentionGuidance(kind=kind), model, ids, mask), expected, rtol=1e-4)
 
 
 def test_images(rng):
@@ -142,9 +145,11 @@ def test_images(rng):
     model, x = vit((8, 8, 1)), rng.normal(size=(3, 8, 8, 1)).astype("float32")
     mask = np.zeros((3, 8, 8, 1), "float32")
     mask[:, :4] = 1
-    value = guide(AttentionGuidance(explainer="attention_rollout"), model, x, mask)
-    maps = xai.Explainer("attention_rollout").bind(model)(x).numpy()
-    np.testing.assert_allclose(value, -np.log(maps[:, :4].sum((1, 2, 3)) / maps.sum((1, 2, 3))), rtol=1e-4)
+    maps = xai.Explainer("attention_rollout").bind(model)(x).numpy().reshape(3, -1)
+    for kind in ("kl", "share"):
+        value = guide(AttentionGuidance(explainer="attention_rollout", kind=kind), model, x, mask)
+        expected = penalty(kind, maps / maps.sum(axis=1, keepdims=True), mask.reshape(3, -1))
+        np.testing.assert_allclose(value, expected, rtol=1e-4)
     assert guide(AttentionGuidance(), model, x, mask).min() > 0
 
 
@@ -166,7 +171,7 @@ def test_evidence_of_inputs_without_tokens_says_nothing(rng):
     np.testing.assert_array_equal(value(0 * half, 1.0), np.zeros(3))
 
 
-@pytest.mark.parametrize("kind", ["share", "kl"])
+@both_kinds
 @pytest.mark.parametrize("explainer", ["attention", "attention_rollout", "attention_relevance"])
 def test_gradient_by_finite_differences(explainer, kind, ids, mask):
     model, loss = transformer(blocks=1), AttentionGuidance(explainer=explainer, kind=kind)

@@ -7,26 +7,26 @@ from tf_xai.core import attention, checks, trees
 from tf_xai.losses.base import AttributionLoss
 
 EXPLAINERS = ("attention", "attention_relevance", "attention_rollout")
-KINDS = ("share", "kl")
+KINDS = ("kl", "share")
 
 
 @keras.saving.register_keras_serializable("tf_xai")
 class AttentionGuidance(AttributionLoss):
     """Penalises attention that is not on the evidence.
 
-        share:  penalty_n = -log sum_i M_ni a_ni
         kl:     penalty_n = sum_i m_ni log (m_ni / a_ni),    m_n = M_n / sum_i M_ni
+        share:  penalty_n = -log sum_i M_ni a_ni
 
     `a` is the mean over layers, heads and queries of the attention, and sums to 1 over the tokens. M is the mask of
-    `with_evidence(x, relevant=M)`, or `1 - irrelevant`. For "share" it does not matter which part of the evidence
-    attention is on, and a few words may have all of it. "kl" is the divergence of attention from an even distribution
-    over the evidence: every marked token is to be seen. Evidence may be incomplete for both: what is not marked is only
+    `with_evidence(x, relevant=M)`, or `1 - irrelevant`. "kl" is the divergence of attention from an even distribution
+    over the evidence: every marked token is to be seen. For "share" it does not matter which part of the evidence
+    attention is on, and a few words may have all of it. Evidence may be incomplete for both: what is not marked is only
     less welcome.
 
     The logarithm keeps the gradient alive where there is little attention on the evidence yet. For the weight `a_i` of
-    softmax attention with a share of `s` on the evidence, that of "share" is `a_i (M_i / s - 1)` with respect to the
-    logit (that of `1 - s` is `s` times that, and a few words of a long text begin with `s` near zero); that of "kl" is
-    `m_i - a_i`, and pulls at tokens that have hardly any attention, too.
+    softmax attention with a share of `s` on the evidence, minus that of "kl" is `m_i - a_i` with respect to the logit,
+    and pulls at tokens that have hardly any attention, too; minus that of "share" is `a_i (M_i / s - 1)` (that of
+    `1 - s` is `s` times that, and a few words of a long text begin with `s` near zero).
 
     Padding does not count: neither queries that are masked, nor tokens that nobody attends to. Rows without evidence,
     or with evidence on padding only, have penalty 0.
@@ -37,16 +37,16 @@ class AttentionGuidance(AttributionLoss):
         explainer: "attention"; "attention_rollout", for several layers; or "attention_relevance", which is that of the
             true class. The latter two follow residual connections, too: every token keeps a part of itself, so that the
             penalty can not reach zero. Or an `Explainer` of these.
-        kind: "share" or "kl".
+        kind: "kl" or "share".
         **common: See `ExplanationLoss`.
 
-    Reference: Barrett et al., 2018, https://aclanthology.org/K18-1030; kl: Zhong et al., 2019,
-    https://arxiv.org/abs/1908.06870; rollout: Abnar and Zuidema, 2020, https://arxiv.org/abs/2005.00928
+    Reference: Zhong et al., 2019 (kl), https://arxiv.org/abs/1908.06870; Barrett et al., 2018 (attention trained with
+    evidence), https://aclanthology.org/K18-1030; rollout: Abnar and Zuidema, 2020, https://arxiv.org/abs/2005.00928
     """
 
     needs_evidence = "relevant"
 
-    def __init__(self, layer=None, explainer="attention", kind="share", **common):
+    def __init__(self, layer=None, explainer="attention", kind="kl", **common):
         super().__init__(explainer, **common)
         checks.choose("kind", kind, dict.fromkeys(KINDS))
         self.kind = kind
