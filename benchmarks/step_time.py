@@ -73,13 +73,11 @@ CASES = {
 }
 
 # With less work: the penalty on a quarter of the batch at every fourth step. A surrogate of 30 columns takes 60
-# neighbours of every row, nearly four times the rows of the four steps; of one coordinate four will do, and on a
-# background all rows have the same 300.
+# neighbours of every row, nearly four times the rows of the four steps; of one coordinate four will do.
 RARELY = {"fraction": 0.25, "every": 4}
 SPARE = {
     "RightReasons": (images, losses.RightReasons(**RARELY)),
     "LIMEFidelity": (table, losses.LIMEFidelity(**RARELY)),
-    "  background": (table, losses.LIMEFidelity(neighbourhood="background", **RARELY)),
     "  one coordinate": (table, losses.LIMEFidelity("one_coordinate", samples=4, **RARELY)),
 }
 
