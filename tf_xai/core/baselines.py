@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_xai.core import checks, random, resize, trees
+from tf_xai.core.imputation import NoisyLinear
 
 REMEDY = "Pass one baseline per input, or a name such as 'zeros'."
 
@@ -17,12 +18,37 @@ def resolve(baseline, inputs):
             function of the inputs; or a nest of these in the structure of the inputs.
         inputs: Tensor or nested tensors, each `(batch, ...)`.
     """
+    if isinstance(baseline, NoisyLinear):
+        raise ValueError(
+            "`NoisyLinear` is no baseline by itself: it fills in what metrics such as `deletion` have removed. Pass "
+            "'zeros', 'mean', 'blur' or numbers here."
+        )
     if callable(baseline):
         baseline = baseline(inputs)
     if isinstance(baseline, (str, int, float, np.generic)):
         return trees.map_leaves(lambda leaf: _leaf(baseline, leaf), inputs)
     checks.same_structure("baseline", baseline, inputs, REMEDY)
     return trees.map_leaves(_leaf, baseline, inputs)
+
+
+def replacing(baseline, inputs):
+    """A function of what stays to inputs in which the rest has the baseline.
+
+    Its argument is a list of booleans `(count, batch, ...)`, one for every leaf, that broadcast to them; None keeps
+    all. Its result is nested like the inputs, leaves `(count, batch, ...)`.
+    """
+    if isinstance(baseline, NoisyLinear):
+        starts, fill = trees.leaves(inputs), lambda x, _, there: baseline.fill(x, there)
+    else:
+        starts, fill = trees.leaves(resolve(baseline, inputs)), lambda x, b, there: tf.where(there, x[None], b[None])
+
+    def replaced(kept):
+        count = next(tf.shape(there)[0] for there in kept if there is not None)
+        leaves = zip(trees.leaves(inputs), starts, kept, strict=True)
+        changed = [trees.repeat(x, count) if there is None else fill(x, b, there) for x, b, there in leaves]
+        return trees.pack(inputs, changed)
+
+    return replaced
 
 
 def references(background, inputs):

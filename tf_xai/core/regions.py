@@ -64,17 +64,35 @@ def share(values, players, inputs):
     return trees.pack(inputs, [leaf(*pair) for pair in zip(trees.leaves(inputs), players.labels, strict=True)])
 
 
+def collect(values, players, inputs):
+    """The sum of the values of every player's features, `(batch, players)`, float32: what `share` has shared out.
+
+    A value that stands for several features, as that of a map for all channels, is shared out among them.
+    """
+    total = tf.zeros([trees.batch_size(inputs), players.count])
+    for x, value, labels in zip(trees.leaves(inputs), trees.leaves(values), players.labels, strict=True):
+        if labels is not None:
+            part = tf.cast(value, tf.float32) * tf.cast(tf.size(value) / tf.size(x), tf.float32)
+            total += _sums(tf.broadcast_to(part, tf.shape(x)), labels, players.count)
+    return total
+
+
 def sizes(players, inputs):
     """How many features every player has, `(1 or batch, players)`: zero where a row has not all players."""
     total = tf.zeros([1, players.count])
     for x, labels in zip(trees.leaves(inputs), players.labels, strict=True):
         if labels is not None:
-            flat = tf.reshape(labels, [tf.shape(labels)[0], -1])
-            place = flat + players.count * tf.range(tf.shape(flat)[0])[:, None]
-            ones = tf.fill(tf.shape(place), trees.row_size(x) / labels[0].shape.num_elements())
-            found = tf.math.unsorted_segment_sum(ones, place, tf.shape(flat)[0] * players.count)
-            total += tf.reshape(found, [-1, players.count])
+            ones = tf.fill(tf.shape(labels), trees.row_size(x) / labels[0].shape.num_elements())
+            total += _sums(ones, labels, players.count)
     return total
+
+
+def _sums(values, labels, count):
+    """The sums of a leaf `(rows, ...)` by its labels, which broadcast to it: `(rows, count)`."""
+    rows = tf.shape(values)[0]
+    flat = tf.reshape(tf.broadcast_to(labels, tf.shape(values)), [rows, -1])
+    place = flat + count * tf.range(rows)[:, None]
+    return tf.reshape(tf.math.unsorted_segment_sum(tf.reshape(values, [rows, -1]), place, rows * count), [-1, count])
 
 
 def choices(regions, inputs):

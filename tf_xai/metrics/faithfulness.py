@@ -3,62 +3,7 @@
 import tensorflow as tf
 
 from tf_xai.core import baselines, checks, random, regions, surrogate, trees
-from tf_xai.core.ranks import descending
 from tf_xai.core.variants import map_variants, sum_variants
-
-
-def deletion(score, inputs, target, attributions, *, baseline="zeros", steps=16, chunk=None):
-    """Area under the score while the features go, the most important first; lower is better.
-
-    Features are ordered by signed attribution, over all inputs together; in images the channels of a pixel go
-    together. Each step replaces an equal share by the baseline.
-
-    Args:
-        score: Callable `(inputs, target) -> (batch,)`.
-        inputs: Array, tensor or a nest of them, each `(batch, ...)`.
-        target: `(batch,)` integer classes, weights of the outputs, or None.
-        attributions: Tree like `inputs`, or that broadcasts to it.
-        baseline: What replaces a feature, see `core.baselines.resolve`.
-        steps: Equal parts of the features.
-        chunk: Steps in one forward pass; None bounds the memory.
-
-    Returns: `(batch,)`, in units of the score: the trapezoid rule over the share removed, 0 to 1.
-    Cost: `steps + 1` forward passes.
-
-    Reference: Petsiuk et al., 2018, https://arxiv.org/abs/1806.07421
-    """
-    return _area(score, inputs, target, attributions, baseline, steps, chunk, inserting=False)
-
-
-def insertion(score, inputs, target, attributions, *, baseline="zeros", steps=16, chunk=None):
-    """Area under the score while the features come back, the most important first; higher is better.
-
-    Arguments, result and cost as for `deletion`; the curve starts at the baseline and ends at the inputs.
-
-    Reference: Petsiuk et al., 2018, https://arxiv.org/abs/1806.07421
-    """
-    return _area(score, inputs, target, attributions, baseline, steps, chunk, inserting=True)
-
-
-def _area(score, inputs, target, attributions, baseline, steps, chunk, inserting):
-    inputs, attributions = trees.tensors(inputs), trees.tensors(attributions)
-    start = baselines.resolve(baseline, inputs)
-    ranks, count = descending(attributions, inputs)
-
-    def variant(k):
-        """The inputs after `k` steps."""
-
-        def leaf(x, b, rank):
-            if rank is None:
-                return trees.repeat(x, tf.shape(k)[0])
-            moved = rank[None] * steps < trees.align(k, x.shape.rank + 1) * count
-            return tf.where(moved, x[None], b[None]) if inserting else tf.where(moved, b[None], x[None])
-
-        leaves = zip(trees.leaves(inputs), trees.leaves(start), ranks, strict=True)
-        return trees.pack(inputs, [leaf(*each) for each in leaves])
-
-    curve = map_variants(score, variant, steps + 1, inputs, target, chunk)
-    return (tf.reduce_sum(curve, axis=0) - (curve[0] + curve[-1]) / 2) / steps
 
 
 def infidelity(
