@@ -11,6 +11,9 @@ Errors are those of the lime package's explanations of test rows (without discre
   x', so that their figures are not comparable.) Once with fresh samples, and once with the same samples for both.
 - local: the same as stability, of least-squares slopes on 200 neighbours N(x, 0.5^2), the same noise for both.
 
+All are in squared units of the target, whose variance is 1. A flat model would have none: beside them stands the
+variance of the predictions. A linear model, by ridge regression, shows what is to be had without a network.
+
 `--data` is a folder with autompg.csv.gz and winequality_red.csv.gz (https://archive.ics.uci.edu/dataset/9 and /186) and
 boston_housing_expo.csv.gz (Datasets/housing.csv of https://github.com/GDPlumb/ExpO), each with a header row. Rows of
 the same features stay on one side of the split: 240 wines are there twice.
@@ -25,6 +28,7 @@ import lime.lime_tabular
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from sklearn.linear_model import RidgeCV
 
 import tf_xai as xai
 
@@ -90,6 +94,13 @@ def train(parts, setting, losses, seed, batch):
     return tf.function(lambda rows: base(rows)[:, 0], reduce_retracing=True)
 
 
+def linear(parts):
+    """The outputs of a ridge regression, as a function of rows."""
+    found = RidgeCV(np.logspace(-3, 3, 13)).fit(*parts[0])
+    slopes, intercept = tf.constant(found.coef_, tf.float32), tf.constant(found.intercept_, tf.float32)
+    return tf.function(lambda rows: tf.linalg.matvec(rows, slopes) + intercept, reduce_retracing=True)
+
+
 def mse(predict, rows):
     x, y = rows
     return float(np.mean(np.square(predict(x) - y)))
@@ -136,6 +147,7 @@ def measure(model, parts, rows):
     found = {}
     for prefix, part in zip(("val ", ""), parts[1:], strict=True):
         found[prefix + "MSE"] = mse(model, part)
+        found[prefix + "variance"] = float(np.var(model(part[0])))
         found |= {prefix + error: value for error, value in errors(model, parts[0][0], part[0][:rows]).items()}
     return found
 
@@ -145,6 +157,7 @@ def compare(name, options):
     setting, found = SETTINGS[name], []
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         parts = load(options.data, setting, seed)
+        found.append({"case": "linear", "share": 0.0, **measure(linear(parts), parts, options.rows)})
         for case in ["plain", *options.losses]:
             for share in [0.0] if case == "plain" else sorted(options.shares):
                 losses = [] if case == "plain" else [LOSSES[case](weight="auto", auto_share=share)]
@@ -165,7 +178,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="folder with the three files")
     parser.add_argument("--sets", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
-    parser.add_argument("--losses", nargs="+", default=list(LOSSES), choices=list(LOSSES))
+    parser.add_argument("--losses", nargs="*", default=list(LOSSES), choices=list(LOSSES))
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0, help="of splits and networks")
@@ -175,7 +188,7 @@ def main():
     for name in options.sets:
         means, deviations = compare(name, options)
         print(name, means.round(5).to_string(), deviations.round(5).to_string(), sep="\n")
-        print((means / means.iloc[0]).iloc[1:].round(3).to_string())
+        print((means / means.loc["plain"].iloc[0]).round(3).to_string())
         for case in options.losses:
             print(case, "smallest share that does it in validation:", choose(means, case, SETTINGS[name].aim))
         print("published (MSE, neighbourhood), plain and ExpO:", *SETTINGS[name][-2:], flush=True)

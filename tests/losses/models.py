@@ -9,15 +9,15 @@ from tests.models import mlp, regression
 from tf_xai.losses.base import Batch
 
 
-def rows(loss, model, x, y=None, irrelevant=None, step=0):
-    """The penalty of every row, for a training step of this number."""
+def rows(loss, model, x, y=None, irrelevant=None, step=0, weights=None):
+    """The penalty of every row, for a training step of this number, with these sample weights."""
     x = keras.tree.map_structure(tf.convert_to_tensor, x)
     bound = loss.bind(model)
     score = loss.score(bound)
     outputs = model(x)
     y = np.zeros(len(outputs), int) if y is None else y
     target = loss.target(score, score.select(y), outputs)
-    return loss.call(bound, Batch(x, target, irrelevant, tf.stack([0, step]), outputs))
+    return loss.call(bound, Batch(x, target, irrelevant, tf.stack([0, step]), outputs, weights))
 
 
 def weight_gradients(model, penalty):

@@ -204,6 +204,20 @@ def test_faint_rows_do_not_lead(x, mask):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("weights", [None, np.array([1, 1, 0, 1, 0, 1], "float32")])
+def test_rows_without_attribution_do_not_silence_the_others(weights, x, mask):
+    """Half the images are blank, or of weight zero and large: the gradient of the rest stays as it is."""
+    model, y = network("tanh"), np.arange(6) % 3
+    loss, kept = EnergyGuidance("gradient_input"), np.array([0, 1, 3, 5])
+    x[[2, 4]] = 0 if weights is None else 100 * x[[2, 4]]
+    share = np.isin(np.arange(6), kept).astype("float32")
+    whole = weight_gradients(model, lambda: share * rows(loss, model, x, y, mask, weights=weights))
+    rest = weight_gradients(model, lambda: rows(loss, model, x[kept], y[kept], mask[kept]))
+    assert max(np.abs(slope).max() for slope in rest) > 1e-3
+    for found, expected in zip(whole, rest, strict=True):
+        np.testing.assert_allclose(found, expected * 4 / 6, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "explainer", ["grad_cam", xai.Explainer("grad_cam", resize=False), "lrp", xai.Explainer("gradient", layer="first")]

@@ -29,6 +29,12 @@ def test_regression_with_kinks(activation):
     assert warned(network(activation), xai.losses.RightReasons())
 
 
+def test_the_jacobian():
+    """It is no attribution, but made of slopes all the same."""
+    assert warned(network(), xai.losses.JacobianNorm())
+    assert not warned(network("gelu"), xai.losses.JacobianNorm())
+
+
 def test_logits_of_a_classifier_with_kinks():
     assert warned(network(last="softmax"), xai.losses.RightReasons(LOGIT), "sparse_categorical_crossentropy")
 

@@ -98,6 +98,11 @@ def test_losses_without_gradient_leave_the_task_alone(tradeoff, many, gradients)
 
 
 @pytest.mark.parametrize("tradeoff", [PCGrad(), MGDA(), MGDA(normalize=False)])
+def test_a_task_without_gradient_leaves_the_penalty_alone(tradeoff, gradients):
+    np.testing.assert_allclose(merge(tradeoff, np.zeros(6), gradients[1]), gradients[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("tradeoff", [PCGrad(), MGDA(), MGDA(normalize=False)])
 def test_nothing_of_nothing(tradeoff):
     np.testing.assert_array_equal(merge(tradeoff, np.zeros(4), np.zeros(4)), np.zeros(4))
 

@@ -13,24 +13,34 @@ COMPARING = {
     "shap_fairness": lambda: xai.losses.SHAPFairness([0]),
     "shap_target": lambda: xai.losses.SHAPTarget([1, 0, 0, 1]),
     "ranking": lambda: xai.losses.SHAPTarget([3, 1, 2, 0], kind="ranking"),
+    # Of these every row has its own, in units of what the others have.
+    "signs": lambda: xai.losses.SHAPTarget([1, -1, 0, 1], kind="signs"),
+    "teacher": lambda: xai.losses.SHAPTarget(mlp(units=5), kind="values"),
     "attribution_prior": lambda: xai.losses.AttributionPrior("sparse"),
 }
-ALONE = {name: loss for name, loss in COMPARING.items() if name != "ranking"}
+FOR_ALL = ("shap_fairness", "shap_target", "ranking", "attribution_prior")
+IN_THE_BATCH = {
+    **{name: COMPARING[name] for name in ("shap_fairness", "shap_target", "attribution_prior")},
+    "background": lambda: xai.losses.LIMEFidelity(neighbourhood="background"),
+    "resampled": lambda: xai.losses.LIMEFidelity(neighbourhood="resampled"),
+}
 
 
-@pytest.mark.parametrize("loss", COMPARING)
+@pytest.mark.parametrize("loss", [*COMPARING, "background"])
 def test_rows_of_weight_zero_have_no_part_in_what_is_said_of_the_batch(loss, rng):
-    """Neither in the penalty, which is one for all rows, nor in its gradient; the background is the same."""
+    """Neither in the penalty, nor in its line where it is one for all rows; the background is the same."""
     (x, y), base = models.table(rng, rows=8), mlp()
     background = rng.normal(size=(5, 4)).astype("float32")
     explainer = xai.Explainer("expected_gradients", background=background, samples=5)
 
     def ended(rows, weights):
-        penalty = COMPARING[loss]()
-        penalty.explainer = explainer
+        keras.utils.set_random_seed(1)  # for the teacher
+        penalty = {**IN_THE_BATCH, **COMPARING}[loss]()
+        if loss in COMPARING:
+            penalty.explainer = explainer
         model = compiled(base, penalty, optimizer=keras.optimizers.SGD(0.0))
-        line = fit(model, x[rows], y[rows], sample_weight=np.array(weights, "float32"))
-        return line["loss"][0], line[model._terms[0].line][0]
+        lines = fit(model, x[rows], y[rows], sample_weight=np.array(weights, "float32"))
+        return [lines["loss"][0]] + [lines[model._terms[0].line][0]] * (loss in FOR_ALL)
 
     alone, together = ended([0, 1, 2, 3], [1.0] * 4), ended(range(8), [2.0] * 4 + [0.0] * 4)
     np.testing.assert_allclose(together, alone, rtol=1e-4)
@@ -50,19 +60,19 @@ def test_weights_of_places_count_as_their_mean(loss, rng):
 
 
 @pytest.mark.parametrize("run_eagerly", [False, True])
-@pytest.mark.parametrize("loss", ALONE)
+@pytest.mark.parametrize("loss", IN_THE_BATCH)
 def test_a_row_by_itself_has_no_penalty_where_rows_are_compared(loss, run_eagerly, rng):
     """Nine rows, in batches of four: the last one is as in plain training, and no part of the line."""
     (x, y), options = models.table(rng, rows=9), {"run_eagerly": run_eagerly}
     base, run = mlp(), {"batch_size": 4}
     start = base.get_weights()
-    eight, lines = trained(base, ALONE[loss](), x[:8], y[:8], run, **options)
+    eight, lines = trained(base, IN_THE_BATCH[loss](), x[:8], y[:8], run, **options)
     base.set_weights(eight)
     expected, _ = trained(base, [], x[8:], y[8:], **options)
     base.set_weights(start)
-    found, nine = trained(base, ALONE[loss](), x, y, run, **options)
+    found, nine = trained(base, IN_THE_BATCH[loss](), x, y, run, **options)
     assert_close(found, expected)
-    line = f"xai_{ALONE[loss]().name}_loss"
+    line = f"xai_{IN_THE_BATCH[loss]().name}_loss"
     np.testing.assert_allclose(nine[line], lines[line], rtol=1e-5)
 
 

@@ -60,9 +60,12 @@ def around(game, background, count, seed):
     return Neighbours(_values(game, draw, count), moves, euclidean, (rows - mean) / scale)
 
 
-def normal(game, background, count, seed):
-    """Normal columns with the mean and width of the background's; the surrogate sees them standardised."""
-    mean, scale = _scales(background)
+def normal(game, background, count, seed, weights=None):
+    """Normal columns with the mean and width of the background's; the surrogate sees them standardised.
+
+    Its rows may have weights, `(rows,)`.
+    """
+    mean, scale = _scales(background, weights)
     instance = (trees.columns(game.inputs) - mean) / scale
     noise = random.normal(seed, (count, mean.shape[0]))
     draw = lambda k: (mean + scale * tf.gather(noise, k))[:, None]
@@ -128,11 +131,14 @@ def _for_all(values, target):
     return tf.tensordot(values, tf.cast(target, tf.float32), [axes, axes])
 
 
-def _scales(background):
+def _scales(background, weights=None):
     """Mean and standard deviation of every column; 1 for those that do not vary."""
     values = trees.columns(background)
-    scale = tf.math.reduce_std(values, axis=0)
-    return tf.reduce_mean(values, axis=0), tf.where(scale > 0, scale, 1.0)
+    weights = tf.ones(tf.shape(values)[:1]) if weights is None else weights
+    mean = lambda columns: tf.math.divide_no_nan(tf.tensordot(weights, columns, 1), tf.reduce_sum(weights))
+    centre = mean(values)
+    scale = tf.sqrt(mean(tf.square(values - centre)))
+    return centre, tf.where(scale > 0, scale, 1.0)
 
 
 def _percentiles(values, percents):

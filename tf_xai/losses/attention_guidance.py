@@ -28,8 +28,9 @@ class AttentionGuidance(AttributionLoss):
     and pulls at tokens that have hardly any attention, too; minus that of "share" is `a_i (M_i / s - 1)` (that of
     `1 - s` is `s` times that, and a few words of a long text begin with `s` near zero).
 
-    Padding does not count: neither queries that are masked, nor tokens that nobody attends to. Rows without evidence,
-    or with evidence on padding only, have penalty 0.
+    Padding does not count: neither queries that are masked, nor tokens with an attention of exactly 0. (Attention that
+    underflows, where logits are 100 apart, or 17 in float16, has no gradient and can not be told from padding.) Rows
+    without evidence, or with evidence on padding only, have penalty 0.
 
     Args:
         layer: Name of an attention layer, a layer, or a list of these; None takes all. For raw attention it may also

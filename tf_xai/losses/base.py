@@ -50,10 +50,24 @@ class Batch(NamedTuple):
         changed = lambda tree: None if tree is None else fn(tree)
         return Batch(*map(changed, self._replace(seed=None)))._replace(seed=self.seed)
 
+    @property
+    def counted(self):
+        """Which rows have a weight above zero, `(batch,)`."""
+        return tf.ones([trees.batch_size(self.inputs)], tf.bool) if self.weights is None else self.weights > 0
+
+    def mean(self, values):
+        """The weighted mean of one value per row, `(batch,)`, over the rows."""
+        if self.weights is None:
+            return tf.reduce_mean(values)
+        return tf.math.divide_no_nan(tf.reduce_sum(self.weights * values), tf.reduce_sum(self.weights))
+
     def weighted(self, values):
         """Attributions `(batch, features)`, every row times its sample weight."""
         return values if self.weights is None else self.weights[:, None] * values
 
+
+# Methods whose values are made of gradients at the inputs, or between inputs and references.
+OF_GRADIENTS = ("gradient", "gradient_input", "integrated_gradients", "expected_gradients", "smooth_grad")
 
 # The arguments of every explanation loss.
 COMMON = ("weight", "auto_share", "output", "from_logits", "every", "fraction", "name")
@@ -78,7 +92,8 @@ class ExplanationLoss:
     """
 
     needs_evidence = None  # or which: "relevant", "irrelevant"
-    compares = False
+    compares = False  # whether the penalty of a row depends on other rows, so that a row by itself has none
+    on_slopes = False  # whether it is made of gradients of the score alone
 
     def __init__(self, weight=1.0, auto_share=1.0, output=None, from_logits=None, every=1, fraction=1.0, name=None):
         if weight != "auto" and not (isinstance(weight, numbers.Real) and weight >= 0):
@@ -139,6 +154,10 @@ class AttributionLoss(ExplanationLoss):
 
     # Whether the penalty is a function of attributions alone, and not of the prediction as well.
     of_attributions = True
+
+    @property
+    def on_slopes(self):
+        return self.of_attributions and self.explainer.method in OF_GRADIENTS
 
     @property
     def compares(self):

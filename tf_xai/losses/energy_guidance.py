@@ -25,8 +25,8 @@ class EnergyGuidance(ContrastLoss):
     attribution at all is 1.
 
     A ratio is the steeper the less there is to divide by: the rows that the model is least sure of would lead. So the
-    gradient of a row, not its penalty, is multiplied by its attribution over the median of the batch (of the replica's
-    part), at most 1.
+    gradient of a row, not its penalty, is multiplied by its attribution over the median of the batch's rows that have
+    any (of the replica's part), at most 1.
 
     What is explained is the logit of the true class, or the output of a regression, unless the explainer has a `space`.
     The sign of maps is kept (`relu=False`), for the positive part is taken here. At a layer, or on the native grid of
@@ -57,7 +57,7 @@ class EnergyGuidance(ContrastLoss):
         # Were the size to follow, it would grow: by what speaks against the answer elsewhere.
         whole = tf.where(found, _sum(energy), tf.stop_gradient(size))
         penalty = tf.where(known, 1 - tf.math.divide_no_nan(part, whole), 0.0)
-        return _not_led_by_the_faint(penalty, whole, known)
+        return _not_led_by_the_faint(penalty, whole, known & (whole > 0) & batch.counted)
 
     def _side_by_side(self, explain, batch):
         """Attributions and masks at the same places, each `(batch, places)`."""
@@ -68,11 +68,11 @@ class EnergyGuidance(ContrastLoss):
         return [trees.columns(leaves) for leaves in zip(*pairs, strict=True)]
 
 
-def _not_led_by_the_faint(penalty, whole, known):
-    """The penalty, and its gradient times a row's attribution over the median of the batch, if that is less than 1."""
-    order = tf.sort(tf.where(known, whole, whole.dtype.max))
-    median = order[tf.maximum(tf.math.count_nonzero(known, dtype=tf.int32) - 1, 0) // 2]
-    pull = tf.stop_gradient(tf.minimum(tf.math.divide_no_nan(whole, median), 1.0))
+def _not_led_by_the_faint(penalty, whole, counted):
+    """The penalty, and its gradient times a row's attribution over the median of those counted, if that is below 1."""
+    order = tf.sort(tf.where(counted, whole, whole.dtype.max))
+    median = order[tf.maximum(tf.math.count_nonzero(counted, dtype=tf.int32) - 1, 0) // 2]
+    pull = tf.stop_gradient(tf.minimum(whole / median, 1.0))
     return pull * penalty + tf.stop_gradient((1 - pull) * penalty)
 
 

@@ -28,6 +28,8 @@ class JacobianNorm(ExplanationLoss):
     Reference: Hoffman, Roberts, Yaida, 2019, https://arxiv.org/abs/1908.02729
     """
 
+    on_slopes = True
+
     def __init__(self, draws=1, **common):
         super().__init__(**common)
         checks.positive("draws", draws)

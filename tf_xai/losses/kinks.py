@@ -4,9 +4,6 @@ import warnings
 
 import keras
 
-# Their values are made of gradients at the inputs, or between inputs and references.
-OF_GRADIENTS = ("gradient", "gradient_input", "integrated_gradients", "expected_gradients", "smooth_grad")
-
 KINKED = ("relu", "leaky_relu", "relu6", "hard_tanh", "hard_sigmoid", "hard_shrink", "threshold")
 
 # Layers that bend without an activation: they normalise by their input, or multiply what depends on it.
@@ -23,7 +20,7 @@ def warn_of_kinks(loss, score):
 
     Between its kinks the network is linear: its gradient, and any penalty on it, does not depend on a hidden bias.
     """
-    if not loss.of_attributions:
+    if not loss.on_slopes:
         return
     straight = score.space == "logit" or (score.space == "output" and score.link.from_logits is not False)
     straight |= score.link.kind == "identity"
@@ -31,7 +28,7 @@ def warn_of_kinks(loss, score):
     activations = [_activation(layer) for layer in layers]
     end = {"softmax", "sigmoid"} if score.space == "logit" else set()
     kinks = set(activations) & set(KINKED)
-    if loss.explainer.method in OF_GRADIENTS and straight and kinks and set(activations) <= {*KINKED, "linear", *end}:
+    if straight and kinks and set(activations) <= {*KINKED, "linear", *end}:
         warnings.warn(
             f"`{type(loss).__name__}` penalises gradients of a network that is linear between the kinks of "
             f"{sorted(kinks)}: its kernels learn from the penalty, its hidden biases do not. A smooth activation, such "

@@ -25,15 +25,17 @@ class LIMEFidelity(SurrogateLoss):
     Other neighbourhoods than this "gaussian" one:
 
     - "background": `g_n` is what the lime package fits for tables with `discretize_continuous=False`: a ridge on
-      normal columns with the mean and the spread of the batch, weighted by their distance from the row. The neighbours
+      normal columns with the mean and the spread of the batch (of its rows that `fraction` leaves: let them be some
+      dozens), weighted by their distance from the row. The neighbours
       are those of all rows, and every row has its own fit, which is judged at the row: `(f(x_n) - g_n(x_n))^2`. This
       aims at the very explanations that users of lime get, which are far less local than "gaussian" ones.
     - "resampled": a random half of the features has the values of another row of the batch, and `g` sees which, 0 or
       1, as lime's discretised tables have it. For tables with categories, and wherever noise leaves the data. The
-      other row is the same for all neighbours of a row, so that additive models have no penalty. (A batch of one row
-      has no other one: its penalty is 0.)
+      other row is the same for all neighbours of a row, so that additive models have no penalty.
     - "regions": some regions of an image or tokens of a text have the baseline, and `g` sees which, 0 or 1; drawn and
       weighted as by lime, the row itself among them. Token ids have the baseline where they are embedded.
+
+    For these two a row by itself has no penalty.
 
     Args:
         variant: "linear"; "ridge", with a penalty of 1 on the coefficients, as lime has it, and always on a background;
@@ -79,6 +81,11 @@ class LIMEFidelity(SurrogateLoss):
                 f"Received: neighbourhood={neighbourhood!r}, which varies every feature. Pass one of the others."
             )
         self.variant, self.neighbourhood, self.regions, self.baseline = variant, neighbourhood, regions, baseline
+
+    @property
+    def compares(self):
+        """Whether the other rows of the batch say what is usual."""
+        return self.neighbourhood in ("background", "resampled")
 
     def call(self, explain, batch):
         measure = self._off if self.neighbourhood == "background" else self._rest

@@ -72,9 +72,7 @@ class SHAPTarget(SHAPLoss):
         values = trees.columns(values)
         if self.kind == "signs":
             values *= self._sides(batch.inputs)
-        if self.kind in ("shares", "ranking"):
-            values = batch.weighted(values)
-        return tf.broadcast_to(KINDS[self.kind](values, wanted), tf.shape(values)[:1])
+        return tf.broadcast_to(KINDS[self.kind](values, wanted, batch), tf.shape(values)[:1])
 
     def _sides(self, inputs):
         """1 where an input is above the mean of its references, -1 below, 0 there; 1 for what are no quantities."""
@@ -109,30 +107,30 @@ class Teacher:
         return cls(model)
 
 
-def _shares(values, target):
+def _shares(values, target, batch):
     """Between shares of all attribution of the batch and stated ones: squared distance."""
-    return tf.reduce_sum(tf.square(importance(values) - target / tf.reduce_sum(target)))
+    return tf.reduce_sum(tf.square(importance(batch.weighted(values)) - target / tf.reduce_sum(target)))
 
 
-def _values(values, target):
+def _values(values, target, batch):
     """Between values, in units of the mean square of the stated ones (of the score, where these are all 0)."""
-    scale = tf.reduce_mean(tf.reduce_sum(tf.square(tf.broadcast_to(target, tf.shape(values))), axis=1))
+    scale = batch.mean(tf.reduce_sum(tf.square(tf.broadcast_to(target, tf.shape(values))), axis=1))
     return tf.reduce_sum(tf.square(values - target), axis=1) / tf.where(scale > 0, scale, 1.0)
 
 
-def _ranking(values, target):
+def _ranking(values, target, batch):
     """Of all pairs in a stated order those whose shares are not in it, by a margin."""
-    share = importance(values)
+    share = importance(batch.weighted(values))
     lead = tf.math.divide_no_nan(share[:, None] - share, share[:, None] + share)
     above = tf.cast(target[:, None] > target, tf.float32)
     return tf.reduce_sum(above * tf.nn.relu(MARGIN - lead)) / tf.reduce_sum(above)
 
 
-def _signs(values, target):
+def _signs(values, target, batch):
     """The share of the attribution with an opinion on it that goes against it, in parts of the mean row."""
     against = tf.reduce_sum(tf.nn.relu(-target * values), axis=1)
     total = tf.reduce_sum(tf.abs(target * values), axis=1)
-    return tf.math.divide_no_nan(against, tf.reduce_mean(total))
+    return tf.math.divide_no_nan(against, batch.mean(total))
 
 
 KINDS = {"shares": _shares, "values": _values, "ranking": _ranking, "signs": _signs}

@@ -18,8 +18,8 @@ AIM = 0.98
 # A task loss that is off it by such a share is answered with full force.
 BAND = 0.1
 
-# The weighted penalty counts for so many times the task loss at most, and for its inverse at least. Both ends are near
-# enough to come back from.
+# Without the slack the weighted penalty counts for so many times the task loss at most, and for its inverse at least.
+# Both ends are near enough to come back from.
 SHARE = 100.0
 
 # Below it a mean is as good as zero, which nothing can be divided by.
@@ -34,8 +34,8 @@ class Constraint(Fixed):
 
     where `slack` is `log(0.98 * factor * bound / mean(task))` in tenths, cut to [-1, 1]. `exp(-s)` is the multiplier of
     the constraint: below the bound the penalties count for more from step to step, above it for less. The slack itself
-    answers at once, which keeps the task loss from swinging around its bound. Penalties count for 0.01 to 100 times the
-    task loss; the first of these is what an unreachable bound leaves of them.
+    answers at once, which keeps the task loss from swinging around its bound. `exp(s)` lets penalties count for 0.01 to
+    100 times the task loss; a third of the first, `0.01 / e`, is what an unreachable bound leaves of them.
 
     A bound that is only reached at the end asks for the task alone until then, and for whatever shortcut there is. So
     give the losses of a plain model at all its epochs where there is no time to spare: at every step the task loss is

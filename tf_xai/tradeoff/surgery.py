@@ -44,8 +44,9 @@ class MGDA(Fixed):
     that is not due at a step, takes no part. Every penalty costs a backward pass of its own.
 
     Args:
-        normalize: Whether to compare directions only, by scaling every gradient to the length of the task's. Else the
-            smallest gradient decides, so that a penalty near its minimum stops the training of the task.
+        normalize: Whether to compare directions only, by scaling every gradient to the length of the task's (or of the
+            first that is not zero). Else the smallest gradient decides, so that a penalty near its minimum stops the
+            training of the task.
 
     Reference: Désidéri, 2012, https://doi.org/10.1016/j.crma.2012.03.014; Sener, Koltun, 2018,
     https://arxiv.org/abs/1810.04650
@@ -61,7 +62,8 @@ class MGDA(Fixed):
         length = tf.norm(own, axis=1)
         takes_part = length > 0
         if self.normalize:
-            own *= tf.math.divide_no_nan(length[0], length)[:, None]
+            common = tf.gather(length, tf.argmax(tf.cast(takes_part, tf.int32)))
+            own *= tf.math.divide_no_nan(common, length)[:, None]
         gram = tf.matmul(own, own, transpose_b=True)
         weights = _one_hot_least(tf.linalg.diag_part(gram), takes_part)
         for _ in range(1 if len(gradients) == 2 else STEPS):

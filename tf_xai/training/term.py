@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from tf_xai.core import checks, links, trees
 from tf_xai.core.gradients import by_forward_mode, gradients_of_each, with_gradient
-from tf_xai.losses.base import AttributionLoss
 from tf_xai.losses.kinks import warn_of_kinks
 
 # An automatic weight that is not set yet.
@@ -28,8 +27,7 @@ class Term:
         self._model, self._explain, self._forward = model, loss.bind(model), forward
         self.score = loss.score(self._explain)
         _warn_of_unknown_outputs(loss, self.score, model)
-        if isinstance(loss, AttributionLoss):
-            warn_of_kinks(loss, self.score)
+        warn_of_kinks(loss, self.score)
         self.metric = _MeanIfAny(name=self.line)
         self._auto = state.variable(loss.name, UNSET) if loss.weight == "auto" else None
 
