@@ -3,7 +3,8 @@
 The recipe of Rieger et al., 2020 (CDEP). A plain network reads the colour and fails on nearly every test digit. Here
 picture and colour are two inputs that the network multiplies before its first convolution, so that an explanation says
 what each of them is worth, and evidence can say that colours are no reason. Test colours are seen in training, but
-never on these digits; weights are chosen on none of them.
+never on these digits. With `--validate` the last 10,000 training digits, in inverted colours, take the place of the
+test: to choose a weight and the number of draws.
 """
 
 import argparse
@@ -35,9 +36,9 @@ def network():
     return keras.Model({"picture": picture, "colour": colour}, keras.layers.Dense(10, "softmax")(x))
 
 
-def losses(weight):
+def losses(weight, draws):
     reasons = xai.losses.RightReasons
-    shap = xai.Explainer("expected_gradients", samples=1, space="logit")
+    shap = xai.Explainer("expected_gradients", samples=draws, space="logit")
     return {
         "plain": reasons(weight=0.0),
         "RightReasons, gradient": reasons(weight=weight),
@@ -66,12 +67,16 @@ def main():
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--rows", type=int, default=60_000)
     parser.add_argument("--weight", type=float, default=1.0)
+    parser.add_argument("--draws", type=int, default=1)
+    parser.add_argument("--validate", action="store_true", help="on the last training digits")
     options = parser.parse_args()
     (x, y), (x_test, y_test) = load(options.data, "train"), load(options.data, "test")
+    if options.validate:
+        (x, y), (x_test, y_test) = (x[:-10_000], y[:-10_000]), (x[-10_000:], y[-10_000:])
     x, y = x[: options.rows], y[: options.rows]
     rows = []
     for seed in range(options.seeds):
-        for name, loss in losses(options.weight).items():
+        for name, loss in losses(options.weight, options.draws).items():
             model = train(x, y, loss, options, seed)
             inverted = accuracy(model, x_test, 9 - y_test, y_test)
             shares = {"inverted colours": inverted, "own colours": accuracy(model, x_test, y_test, y_test)}

@@ -252,3 +252,12 @@ def test_numbers_and_ids_are_told_apart(rng):
         rows(LIMEFidelity(), tokens(), x.astype("int32"))
     with pytest.raises(ValueError, match="For token ids, train the model from the output of its embedding on"):
         rows(xai.losses.LIMEStability(), tokens(), x.astype("int32"))
+
+
+def test_strings_that_the_model_looks_up_are_resampled(rng):
+    """Words and numbers that act together: with either from another row the surrogate is off."""
+    number, word = keras.Input((1,)), keras.Input((1,), dtype="string")
+    looked_up = keras.layers.Embedding(3, 1, "uniform")(keras.layers.StringLookup(vocabulary=["a", "b"])(word))
+    model = keras.Model([number, word], number * keras.layers.Flatten()(looked_up))
+    x = [rng.normal(size=(6, 1)).astype("float32"), rng.choice(["a", "b"], (6, 1)).astype(object)]
+    assert np.max(rows(LIMEFidelity(neighbourhood="resampled"), model, x, ZEROS)) > 0.01

@@ -7,7 +7,7 @@ import tensorflow as tf
 from scipy.special import expit, softmax
 
 import tf_xai as xai
-from tests.losses.models import assert_gradients_by_finite_differences, network, rows, weight_gradients
+from tests.losses.models import assert_gradients_by_finite_differences, network, rows, trained, weight_gradients
 from tests.models import binary, cnn, dict_model, linear, mlp, regression, subclassed, tokens, two_outputs
 
 RightReasons = xai.losses.RightReasons
@@ -245,3 +245,25 @@ def test_a_row_has_the_same_penalty_in_any_batch(x, mask):
     whole = rows(loss, model, x, irrelevant=mask)
     single = [rows(loss, model, x[i : i + 1], irrelevant=mask[i : i + 1])[0] for i in range(6)]
     np.testing.assert_allclose(whole, single, rtol=1e-5)
+
+
+def test_a_few_wrong_masks_do_little_harm(rng):
+    """The first column is a shortcut, gone in the test. Of every five masks one marks another column instead."""
+    y = rng.integers(0, 2, 400)
+    x = rng.normal(size=(400, 4)).astype("float32")
+    x[:, 1:] += 0.7 * (2 * y[:, None] - 1)
+    right = np.tile(np.array([1, 0, 0, 0], "float32"), (200, 1))
+    wrong = right.copy()
+    wrong[::5] = np.eye(4, dtype="float32")[rng.integers(1, 4, 40)]
+    shortcut = np.column_stack([3.0 * (2 * y - 1), x[:, 1:]]).astype("float32")
+
+    def accuracy(masks, weight):
+        keras.utils.set_random_seed(0)
+        base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "softmax")])
+        data = xai.with_evidence(shortcut[:200], irrelevant=masks)
+        trained(base, "sparse_categorical_crossentropy", data, y[:200], RightReasons(weight=weight), rate=0.1)
+        return np.mean(base(x[200:]).numpy().argmax(axis=1) == y[200:])
+
+    plain, guided, misguided = accuracy(right, 0.0), accuracy(right, 10.0), accuracy(wrong, 10.0)
+    assert guided > plain + 0.1
+    assert misguided - plain > 0.8 * (guided - plain)

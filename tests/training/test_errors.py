@@ -197,3 +197,11 @@ def test_float64(rng):
     found = [fit(models.compiled(base, JacobianNorm()), x, y)["loss"][0] for base in (single, double)]
     assert found[1] == pytest.approx(found[0], rel=1e-5)
     np.testing.assert_allclose(double.get_weights()[0], single.get_weights()[0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["train_step", "compute_loss", "compute_metrics"])
+def test_a_base_that_says_itself_how_it_is_trained(name):
+    """Its own objective would be lost."""
+    own = type("Own", (keras.Sequential,), {name: lambda self, *args, **kwargs: None})
+    with pytest.raises(TypeError, match=rf"Own, which overrides \['{name}'\].*`add_loss`"):
+        xai.compile(own([keras.Input((4,)), keras.layers.Dense(3)]), "sgd", "mse")

@@ -317,3 +317,20 @@ def test_a_trade_off_of_ones_own(data):
     assert lines[FACTOR] == [0.5, 0.5]
     with pytest.raises(NotImplementedError, match="Half has no `merge`"):
         Half().merge([])
+
+
+@pytest.mark.parametrize("tradeoff", [PCGrad(), MGDA()])
+@pytest.mark.parametrize("kind", ["unbuilt", "frozen"])
+def test_merging_without_weights(kind, tradeoff, rng):
+    """A model that gets its weights in the first step trains; one whose weights are frozen stays as it is."""
+    x, y = models.table(rng)
+    base = keras.Sequential([keras.layers.Dense(5, "gelu"), keras.layers.Dense(3, "softmax")])
+    if kind == "frozen":
+        base.build((None, 4))
+        base.trainable = False
+    model = compiled(base, xai.losses.JacobianNorm(), tradeoff=tradeoff)
+    fit(model, x, y)
+    before = base.get_weights()
+    fit(model, x, y)
+    moved = [np.abs(after - start).max() > 0 for start, after in zip(before, base.get_weights(), strict=True)]
+    assert all(moved) if kind == "unbuilt" else not any(moved)

@@ -45,8 +45,10 @@ def find(score, layer=None):
     found = [part for root in roots for part in attention_layers(root)]
     if not found:
         raise ValueError(
-            f"There is no attention layer in {[root.name for root in roots]}. Expected a "
-            "`keras.layers.MultiHeadAttention` or `GroupQueryAttention`. Use 'integrated_gradients', which needs none."
+            f"There is no attention layer in {[root.name for root in roots]} that has heads. Expected a "
+            "`keras.layers.MultiHeadAttention` or `GroupQueryAttention`; in place of `Attention` take "
+            "`MultiHeadAttention(1, units)`. Use 'integrated_gradients', which needs none; as a loss "
+            "`EnergyGuidance('integrated_gradients')`."
         )
     for part in found:
         if "return_attention_scores" not in inspect.signature(part.call).parameters:

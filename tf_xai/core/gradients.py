@@ -159,13 +159,13 @@ def gradients_of_each(losses, weights):
 
     Args:
         losses: Function without arguments that returns whatever the caller wants back, and the losses last.
-        weights: Variables.
+        weights: Function without arguments that returns variables, once the losses have been computed.
 
     Returns: All but the losses, and for every loss a list of tensors, zeros where it does not depend on a weight.
     """
     with tf.GradientTape(persistent=True) as tape:
         *rest, each = losses()
-        each = list(each)
+        each, weights = list(each), weights()
     # Not `unconnected_gradients="zero"`: TensorFlow makes no zeros for the variables of Keras.
     filled = lambda slope, weight: tf.zeros_like(weight) if slope is None else tf.convert_to_tensor(slope)
     return rest, [list(map(filled, tape.gradient(loss, weights), weights)) for loss in each]

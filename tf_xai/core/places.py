@@ -173,11 +173,14 @@ def _of_vectors(choice, vectors):
 def _ids(wanted, leaf, size):
     """Ids in the place of those of the inputs, below `size`."""
     ids = np.asarray(wanted) if not tf.is_tensor(wanted) else wanted
-    whole = tf.as_dtype(ids.dtype).is_integer or trees.is_float(leaf)  # where a model takes ids as floats
+    kind = tf.as_dtype(ids.dtype)
+    whole = kind.is_integer or trees.is_float(leaf)  # where a model takes ids as floats
+    if kind == leaf.dtype == tf.string:  # which the model itself looks up
+        return tf.broadcast_to(ids, tf.shape(leaf))
     if not (whole and checks.broadcasts(ids.shape, leaf.shape)):
         raise ValueError(
             f"`baseline` of token ids must be a name, an id or ids that broadcast to {tuple(leaf.shape)}. Received: "
-            f"{tf.as_dtype(ids.dtype).name} of shape {tuple(ids.shape)}. 'zeros' is the embedding of nothing."
+            f"{kind.name} of shape {tuple(ids.shape)}. 'zeros' is the embedding of nothing."
         )
     _check_range(tf.get_static_value(tf.convert_to_tensor(ids)), size)
     return tf.broadcast_to(tf.cast(ids, leaf.dtype), tf.shape(leaf))

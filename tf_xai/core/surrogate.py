@@ -69,7 +69,7 @@ def _centred(design, values, weights=None):
     return centre(design), centre(values)
 
 
-def moments(moves, weigh, values, inputs):
+def moments(moves, weigh, values, inputs, chunk=None):
     """Weighted covariances of players and score over the neighbours of every row: `(batch, players + 1, players + 1)`.
 
     Sums, not means; the score comes last. The row itself takes part with weight one: nothing has moved there.
@@ -80,6 +80,7 @@ def moments(moves, weigh, values, inputs):
         weigh: Function of moves to their weights, `(batch or 1, count)`.
         values: `(samples, batch)`, the score of the neighbours less that of the row itself.
         inputs: The batch, which bounds the memory.
+        chunk: Neighbours that are added at once; None bounds the memory.
     """
 
     def add(k, live, sums):
@@ -91,7 +92,7 @@ def moments(moves, weigh, values, inputs):
 
     width = moves(tf.range(1)).shape[-1] + 2
     itself = tf.linalg.diag(tf.one_hot([0], width))
-    sums = fold(add, tf.repeat(itself, tf.shape(values)[1], axis=0), values.shape[0], inputs)
+    sums = fold(add, tf.repeat(itself, tf.shape(values)[1], axis=0), values.shape[0], inputs, chunk)
     first = sums[:, :1, 1:]
     return sums[:, 1:, 1:] - tf.matmul(first, first, transpose_a=True) / sums[:, :1, :1]
 

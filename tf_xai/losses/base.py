@@ -123,6 +123,10 @@ class ExplanationLoss:
         score = Score(model, **options)
         return Score(model, space="logit", **options) if score.is_classifier else score
 
+    def tells(self, batch):
+        """Whether the penalty of a batch means anything: a row by itself has nothing that it is compared with."""
+        return trees.batch_size(batch.inputs) > 1 if self.compares else True
+
     def score(self, bound):
         """The score that `bind` works on."""
         return getattr(bound, "score", bound)

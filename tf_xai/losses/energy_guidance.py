@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tf_xai.core import maps, resize, trees
 from tf_xai.losses.contrast import ContrastLoss
+from tf_xai.losses.faint import damped
 
 # Energy on the evidence below this share of all attribution is none: a ratio of tiny numbers is noise, and steep.
 FAINT = 1e-3
@@ -57,7 +58,7 @@ class EnergyGuidance(ContrastLoss):
         # Were the size to follow, it would grow: by what speaks against the answer elsewhere.
         whole = tf.where(found, _sum(energy), tf.stop_gradient(size))
         penalty = tf.where(known, 1 - tf.math.divide_no_nan(part, whole), 0.0)
-        return _not_led_by_the_faint(penalty, whole, known & (whole > 0) & batch.counted)
+        return damped(penalty, whole, known & batch.counted)
 
     def _side_by_side(self, explain, batch):
         """Attributions and masks at the same places, each `(batch, places)`."""
@@ -66,14 +67,6 @@ class EnergyGuidance(ContrastLoss):
             values, masks = _at_layer(values, masks, maps.told_apart(explain.score, batch.inputs))
         pairs = [_at_places(*pair) for pair in zip(trees.leaves(values), trees.leaves(masks), strict=True)]
         return [trees.columns(leaves) for leaves in zip(*pairs, strict=True)]
-
-
-def _not_led_by_the_faint(penalty, whole, counted):
-    """The penalty, and its gradient times a row's attribution over the median of those counted, if that is below 1."""
-    order = tf.sort(tf.where(counted, whole, whole.dtype.max))
-    median = order[tf.maximum(tf.math.count_nonzero(counted, dtype=tf.int32) - 1, 0) // 2]
-    pull = tf.stop_gradient(tf.minimum(whole / median, 1.0))
-    return pull * penalty + tf.stop_gradient((1 - pull) * penalty)
 
 
 def _at_layer(values, masks, inputs):

@@ -6,10 +6,11 @@ import keras
 import tensorflow as tf
 
 from tf_xai import metrics
-from tf_xai.core import checks
+from tf_xai.core import baselines, checks
 from tf_xai.core.variants import ALL
 from tf_xai.losses.base import COMMON
 from tf_xai.losses.contrast import ContrastLoss
+from tf_xai.losses.faint import damped
 
 # Metrics by name that train an explanation, and what to use in place of the others.
 TRAINED = {"completeness": metrics.completeness, "infidelity": metrics.infidelity}
@@ -30,8 +31,10 @@ class FidelityLoss(ContrastLoss):
     The default explainer is exact on linear models: there the loss trains a model for which a cheap explanation will
     do. Integrated gradients are complete anyhow.
 
-    "completeness" is relative. "infidelity" is in squared units of the score, which rewards a flatter model, unless it
-    is normalised: `FidelityLoss("infidelity", normalize=True)`.
+    "completeness" is relative, and the steeper the less there is to explain: so the gradient of a row, not its penalty,
+    is multiplied by its score's distance from the baseline over the median of the batch, at most 1. "infidelity" is in
+    squared units of the score, which rewards a flatter model, unless it is normalised:
+    `FidelityLoss("infidelity", normalize=True)`.
 
     Args:
         metric: "infidelity", "completeness", or a differentiable function with the same arguments, the less the better
@@ -64,7 +67,16 @@ class FidelityLoss(ContrastLoss):
     def call(self, explain, batch):
         options = {**self._defaults(explain, batch), **self.options}
         values = self.function(explain.score, batch.inputs, batch.target, self.attributions(explain, batch), **options)
+        if self.function is metrics.completeness:
+            values = damped(values, self._gap(explain.score, batch, options), batch.counted)
         return tf.where(tf.math.is_nan(values), 0.0, values)
+
+    def _gap(self, score, batch, options):
+        """How far the score is from that of the baseline, `(batch,)`."""
+        start = options.get("baseline_score")
+        if start is None:
+            start = score(baselines.resolve(options.get("baseline", "zeros"), batch.inputs), batch.target)
+        return tf.abs(score(batch.inputs, batch.target) - start)
 
     def _defaults(self, explain, batch):
         """Options of the metric that follow from the explainer and the training step."""

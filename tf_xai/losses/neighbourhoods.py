@@ -126,7 +126,7 @@ def off_the_row(score, batch, samples):
     played, own = Game(score, batch.inputs, batch.target, "features", chunk=ALL), score(batch.inputs, batch.target)
     near = neighbours.normal(played, batch.inputs, samples, batch.seed, batch.weights)
     values, weigh = near.values - own, lambda moves: near.weigh(moves, None)
-    covariances = surrogate.moments(near.moves, weigh, values, batch.inputs)
+    covariances = surrogate.moments(near.moves, weigh, values, batch.inputs, chunk=ALL)
     slopes, _ = surrogate.solve(covariances, ridge=1.0)
     moves = near.moves(tf.range(samples))
     weights = weigh(moves)

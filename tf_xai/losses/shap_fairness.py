@@ -64,6 +64,13 @@ class SHAPFairness(SHAPLoss):
             penalty += _distance(each, self._members(batch.inputs))
         return tf.fill(tf.shape(each)[:1], penalty)
 
+    def tells(self, batch):
+        """With groups alone, where both are in the batch."""
+        if self.groups is None or self.protected is not None:
+            return super().tells(batch)
+        members = self._members(batch.inputs)
+        return super().tells(batch) & (tf.reduce_min(members) < tf.reduce_max(members))
+
     def _vector(self, values):
         """1 for every feature that is protected: `(features,)`."""
         mask = self._mask(values)

@@ -11,6 +11,9 @@ from tf_xai.tradeoff import base as tradeoff_base
 from tf_xai.training.evidence import checked, split_evidence
 from tf_xai.training.term import State, Term, of_all_replicas, same_in_training
 
+# What a model may override to train in its own way.
+OF_TRAINING = ("train_step", "compute_loss", "compute_metrics")
+
 
 @keras.saving.register_keras_serializable("tf_xai")
 class ExplainableModel(keras.Model):
@@ -30,6 +33,7 @@ class ExplainableModel(keras.Model):
     def __init__(self, base, **kwargs):
         if not isinstance(base, keras.Model) or isinstance(base, ExplainableModel):
             raise TypeError(f"`base` must be a plain Keras model. Received: {type(base).__name__}.")
+        _check_plain(base)
         # No casts here: the base makes its own, and masks and gradients keep their precision.
         super().__init__(**{"dtype": base.dtype_policy, "autocast": False, **kwargs})
         self.base, self.built, self.penalize_validation, self.second_order = base, base.built, False, "reverse"
@@ -96,7 +100,9 @@ class ExplainableModel(keras.Model):
     def train_step(self, data):
         self._in_step = True
         try:
-            return self._merging_step(data) if self._tradeoff.merges else super().train_step(data)
+            # A model that has no weights yet gets them in the step; one whose weights are frozen has none to merge for.
+            merges = self._tradeoff.merges and (self.trainable_weights or not self.base.built)
+            return self._merging_step(data) if merges else super().train_step(data)
         finally:
             self._in_step, self._shared, self._parts = False, None, []
 
@@ -109,7 +115,7 @@ class ExplainableModel(keras.Model):
             outputs = self(x, training=True)
             return outputs, self.compute_loss(x, y, outputs, sample_weight), map(self.optimizer.scale_loss, self._parts)
 
-        (outputs, total), gradients = gradients_of_each(losses, self.trainable_weights)
+        (outputs, total), gradients = gradients_of_each(losses, lambda: self.trainable_weights)
         # Conflicts are those of the whole batch. The optimizer adds the gradients of all replicas once more.
         gradients = tf.distribute.get_replica_context().all_reduce("sum", gradients)
         merged = [gradient / replicas for gradient in self._tradeoff.merge(gradients)]
@@ -132,10 +138,10 @@ class ExplainableModel(keras.Model):
         for term in self._terms:
             if term.line in self._silent:
                 continue
-            target = term.loss.target(term.score, term.score.select(y), y_pred)
-            batch = Batch(inputs, target, irrelevant, self._seed(step), y_pred)
+            target, weights = term.target(y, y_pred, sample_weight)
+            batch = Batch(inputs, target, irrelevant, self._seed(step), y_pred, weights)
             # Keras has divided the task loss by the replicas, whose gradients are added.
-            penalty = term.penalty(batch, shared if training else None, sample_weight, step) / replicas
+            penalty = term.penalty(batch, shared if training else None, step) / replicas
             penalties.append(term.weigh(penalty, task, training))
         self._parts = [task, *penalties]
         if not penalties or not (training or self.penalize_validation):
@@ -206,6 +212,17 @@ class ExplainableModel(keras.Model):
     @classmethod
     def from_config(cls, config):
         return cls(keras.saving.deserialize_keras_object(config["base"]), name=config["name"])
+
+
+def _check_plain(base):
+    """Raises for a model that says itself how it is trained: the wrapper would not do that."""
+    own = [name for name in OF_TRAINING if getattr(type(base), name) is not getattr(keras.Model, name)]
+    if own:
+        raise TypeError(
+            f"`base` must leave its training to Keras: the wrapper has a training step of its own, and would not call "
+            f"that of the base. Received: {type(base).__name__}, which overrides {own}. Put what they add into layers, "
+            "by `add_loss`, or subclass `ExplainableModel` and override them there."
+        )
 
 
 def compile(base, *args, **kwargs):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tf_xai.core import checks, links, trees
 from tf_xai.core.gradients import by_forward_mode, gradients_of_each, with_gradient
 from tf_xai.losses.kinks import warn_of_kinks
+from tf_xai.training.counted import counted
 
 # An automatic weight that is not set yet.
 UNSET = -1.0
@@ -53,18 +54,22 @@ class Term:
             )
         return True
 
-    def penalty(self, batch, shared, sample_weight, step):
-        """The mean penalty of a batch, each row times its sample weight; the log has it without the weights.
+    def target(self, y, outputs, sample_weight):
+        """What is explained, and the weight of every row or None."""
+        labels = self.score.select(y)
+        target = self.loss.target(self.score, labels, outputs)
+        weights = None if sample_weight is None else self.score.select(sample_weight)
+        compiled = links.of_output(self._model.loss, self.score.output, self.score.model)
+        return counted(target, labels, weights, getattr(compiled, "ignore_class", None))
 
-        A row by itself has neither where a loss compares rows.
+    def penalty(self, batch, shared, step):
+        """The mean penalty of a batch, each row times its weight; the log has it without the weights.
+
+        There rows of weight zero do not count. What a loss has nothing to compare with has neither.
 
         Args:
-            sample_weight: As `fit` takes it. Weights of places count as their mean.
             step: The number of the training step, which decides whether and on which rows; None in validation.
         """
-        if sample_weight is not None:
-            weights = trees.columns(tf.cast(self.score.select(sample_weight), tf.float32))
-            batch = batch._replace(weights=tf.reduce_mean(weights, axis=1))
         if step is not None and self.loss.fraction < 1:
             batch = batch.take(_turn(trees.batch_size(batch.inputs), self.loss.fraction, step // self.loss.every))
         compute = lambda: self._mean_and_rows(batch, shared)
@@ -77,9 +82,9 @@ class Term:
         else:
             due = step % self.loss.every == 0
             mean, rows = self._only_if(due, compute, count)
-        counts = tf.cast(due & (count > 1) if self.loss.compares else due, tf.float32)
-        self.metric.update_state(rows, tf.fill(tf.shape(rows), counts))
-        return counts * mean
+        tells = tf.cast(due, tf.float32) * tf.cast(self.loss.tells(batch), tf.float32)
+        self.metric.update_state(rows, tells * tf.cast(batch.counted, tf.float32))
+        return tells * mean
 
     def _only_if(self, due, compute, count):
         """What is computed in a step that is due, else zeros.
@@ -93,7 +98,7 @@ class Term:
             return mean, rows, [optimizer.scale_loss(mean)]  # float16 needs it
 
         def differentiated():
-            (mean, rows), (slopes,) = gradients_of_each(losses, weights)
+            (mean, rows), (slopes,) = gradients_of_each(losses, lambda: weights)
             return mean, rows, slopes
 
         nothing = lambda: (tf.zeros([]), tf.zeros([count]), [tf.zeros(w.shape, w.dtype) for w in weights])
