@@ -46,7 +46,7 @@ class BoundExplainer:
 
     def _attribute_of(self, inputs, target, **changes):
         with checks.context(f"While computing {self.explainer!r} of inputs of shape {checks.shapes(inputs)}."):
-            return self._values(self._function, self._place(inputs), inputs, target, changes)
+            return self._values(self._function, self.place(inputs), inputs, target, changes)
 
     def _values(self, function, place, inputs, target, changes):
         """What an attribution function gives at a place."""
@@ -57,7 +57,7 @@ class BoundExplainer:
         pool = {"pool": TOKENS[self.method]} if self.method in TOKENS and self.explainer.layer is None else {}
         return place.explain(function, self.score.resolve(inputs, target), options, **pool)
 
-    def _place(self, inputs):
+    def place(self, inputs):
         """Where the model is explained, if not at its inputs. Methods with an own option `layer` look into it."""
         if self.explainer.has("layer"):
             return None
@@ -111,7 +111,7 @@ class BoundExplainer:
         with checks.context(f"While scoring {words}"):
             outputs = self.score.model(inputs, training=False)
             target = self.score.target_of(outputs) if target is None else target
-            place = self._place(inputs)
+            place = self.place(inputs)
             report = {
                 "score": self.score.of(outputs, target),
                 "baseline_score": self._baseline_score(place, inputs, target, changes),
@@ -142,7 +142,7 @@ class BoundExplainer:
 
         None for methods that have neither, and for those whose values do not sum to a difference of scores.
         """
-        return self._baseline_score(self._place(inputs), inputs, target, changes)
+        return self._baseline_score(self.place(inputs), inputs, target, changes)
 
     def _baseline_score(self, place, inputs, target, changes):
         options = {**self._options, **changes}

@@ -37,12 +37,7 @@ class Explainer:
         self.defaults = inspect.signature(checks.choose("method", method, METHODS)).parameters
         self.valid = [p.name for p in self.defaults.values() if p.kind == p.KEYWORD_ONLY]
         self.layer = None if "layer" in self.valid else options.pop("layer", None)
-        for name in options:
-            if name not in self.valid:
-                known = sorted({*self.valid, "layer", *SCORE_OPTIONS})
-                raise TypeError(
-                    f"`{method}` has no option {name!r}. Expected some of {known}." + checks.nearest(name, known)
-                )
+        checks.known_options(method, options, {*self.valid, "layer", *SCORE_OPTIONS})
         if options.get("background") is not None and options.get("baseline") is not None:
             raise ValueError(
                 "`background` and `baseline` exclude each other: both say what is compared with. Pass one."

@@ -247,23 +247,23 @@ def test_a_row_has_the_same_penalty_in_any_batch(x, mask):
     np.testing.assert_allclose(whole, single, rtol=1e-5)
 
 
-def test_a_few_wrong_masks_do_little_harm(rng):
-    """The first column is a shortcut, gone in the test. Of every five masks one marks another column instead."""
+def test_wrong_masks_cost_a_part_of_the_gain(rng):
+    """The first column is a shortcut, which lies in the test. Of every five masks one marks another column instead."""
     y = rng.integers(0, 2, 400)
     x = rng.normal(size=(400, 4)).astype("float32")
     x[:, 1:] += 0.7 * (2 * y[:, None] - 1)
     right = np.tile(np.array([1, 0, 0, 0], "float32"), (200, 1))
     wrong = right.copy()
     wrong[::5] = np.eye(4, dtype="float32")[rng.integers(1, 4, 40)]
-    shortcut = np.column_stack([3.0 * (2 * y - 1), x[:, 1:]]).astype("float32")
+    x[:, 0] = 3 * (2 * y - 1) * np.where(np.arange(400) < 200, 1, -1)
 
     def accuracy(masks, weight):
         keras.utils.set_random_seed(0)
         base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "softmax")])
-        data = xai.with_evidence(shortcut[:200], irrelevant=masks)
+        data = xai.with_evidence(x[:200], irrelevant=masks)
         trained(base, "sparse_categorical_crossentropy", data, y[:200], RightReasons(weight=weight), rate=0.1)
         return np.mean(base(x[200:]).numpy().argmax(axis=1) == y[200:])
 
     plain, guided, misguided = accuracy(right, 0.0), accuracy(right, 10.0), accuracy(wrong, 10.0)
-    assert guided > plain + 0.1
-    assert misguided - plain > 0.8 * (guided - plain)
+    assert guided > plain + 0.5
+    assert 0.5 < (misguided - plain) / (guided - plain) < 0.95

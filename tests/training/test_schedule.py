@@ -128,7 +128,8 @@ def test_sample_weights_follow_their_rows(data):
         expected = task_loss(base, x, y, weights) + 0.5 * np.mean(weights[rows] * x[rows, 1])
         lines = fit(model, x, y, sample_weight=weights)
         np.testing.assert_allclose(lines["loss"], [expected], rtol=1e-5)
-        np.testing.assert_allclose(lines[LINE], [np.mean(x[rows, 1])], rtol=1e-5)
+        counted = [row for row in rows if weights[row] > 0]
+        np.testing.assert_allclose(lines[LINE], [np.mean(x[counted, 1])], rtol=1e-5)
 
 
 def test_validation_sees_every_row_at_every_batch(data):

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_xai.callbacks.probe import Probe, by_name, check_rows, target_of
+from tf_xai.callbacks import probe
+from tf_xai.callbacks.probe import Probe, by_name
 from tf_xai.core import trees
 from tf_xai.core.tracing import trace
 from tf_xai.visual.overlay import grid, overlay
@@ -29,15 +30,15 @@ class AttributionBoard(keras.callbacks.Callback):
 
     def __init__(self, log_dir, x, y=None, explainers="integrated_gradients", examples=8):
         super().__init__()
-        check_rows(x, y)
-        self.log_dir, self.x, self.y, self.examples = Path(log_dir) / "xai", x, y, examples
+        self.x, self.y, _ = probe.read(x, y)
+        self.log_dir, self.examples = Path(log_dir) / "xai", examples
         self.explainers = by_name(explainers)
         self._probe = None
 
     def on_train_begin(self, logs=None):
-        probe = Probe(self.model, self.x, self.y, self.explainers)
-        if self._probe is None or probe.bound != self._probe.bound:
-            self._probe, self._traced = probe, trace(self._explain)
+        fresh = Probe(self.model, self.x, self.y, self.explainers)
+        if self._probe is None or fresh.bound != self._probe.bound:
+            self._probe, self._traced = fresh, trace(self._explain)
         self._writer = tf.summary.create_file_writer(str(self.log_dir))
 
     def on_epoch_end(self, epoch, logs=None):
@@ -59,7 +60,7 @@ class AttributionBoard(keras.callbacks.Callback):
     def _explain(self, inputs, labels):
         """The attributions of all explainers, in one graph."""
         bound = self._probe.bound
-        return {name: each.attribute(inputs, target_of(each.score, inputs, labels)) for name, each in bound.items()}
+        return {name: each.attribute(inputs, each.score.target_from(inputs, labels)) for name, each in bound.items()}
 
     def _write_png(self, name, picture, epoch):
         path = self.log_dir / name / f"epoch-{epoch + 1:04d}.png"

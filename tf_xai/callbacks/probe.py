@@ -1,5 +1,9 @@
 """Probe: the examples that a callback explains at the end of an epoch."""
 
+import keras
+import numpy as np
+import tensorflow as tf
+
 from tf_xai.core import data, trees
 from tf_xai.explainer import Explainer
 
@@ -12,37 +16,55 @@ class Probe:
         x: Inputs, each `(rows, ...)`.
         y: Labels as in `fit`, or None to explain the predicted class.
         explainers: A dict of name to `Explainer`.
+        evidence: Masks like `x`, or None.
     """
 
-    def __init__(self, model, x, y, explainers):
+    def __init__(self, model, x, y, explainers, evidence=None):
         self.bound = {name: explainer.bind(model) for name, explainer in explainers.items()}
         self.score = next(iter(self.bound.values())).score
         self.inputs = data.to_tensors(self.score.model, data.arrays(x))
-        self.labels = None if y is None else trees.tensors(data.arrays(y))
+        beside = {"labels": y, "evidence": evidence}
+        self._beside = {name: trees.tensors(data.arrays(tree)) for name, tree in beside.items() if tree is not None}
 
     def batches(self, size):
-        """`(inputs, labels)` of at most `size` rows."""
-        return data.batches(self.inputs, self.labels, size)
+        """`(inputs, labels, evidence)` of at most `size` rows."""
+        for inputs, beside in data.batches(self.inputs, self._beside or None, size):
+            beside = beside or {}
+            yield inputs, beside.get("labels"), beside.get("evidence")
 
     def take(self, rows):
         """`(inputs, labels)` of the first rows."""
         first = lambda tree: None if tree is None else trees.map_leaves(lambda leaf: leaf[:rows], tree)
-        return first(self.inputs), first(self.labels)
+        return first(self.inputs), first(self._beside.get("labels"))
 
 
-def target_of(score, inputs, labels):
-    """What is explained: the score of the label, or of the predicted class."""
-    outputs = score.model(inputs, training=False)
-    return score.target_of(outputs) if labels is None else score.from_labels(labels, outputs)
+def read(x, y=None, evidence=None):
+    """Inputs, labels and evidence; of a data set, those of all its batches.
+
+    Raises where they differ in the number of rows: before the training, not after its first epoch. One mask for all
+    rows is repeated.
+    """
+    if isinstance(x, tf.data.Dataset):
+        if y is not None:
+            raise ValueError("`y` can not be given with a data set, whose batches `(x, y)` have their labels.")
+        x, y, _ = _together([keras.utils.unpack_x_y_sample_weight(batch) for batch in x.as_numpy_iterator()])
+    rows = data.count(data.arrays(x))
+    if evidence is not None:
+        whole = lambda mask: np.repeat(mask, rows, axis=0) if len(mask) == 1 else mask
+        evidence = trees.map_leaves(whole, data.arrays(evidence))
+    for name, tree in {"y": y, "evidence": evidence}.items():
+        if tree is not None and data.count(data.arrays(tree)) != rows:
+            raise ValueError(
+                f"`{name}` must have an entry for every row of `x`. Expected: {rows}. Received: "
+                f"{data.count(data.arrays(tree))}."
+            )
+    return x, y, evidence
 
 
-def check_rows(x, y):
-    """Raises where examples and labels differ in number: before the training, not after its first epoch."""
-    if y is not None and data.count(data.arrays(x)) != data.count(data.arrays(y)):
-        raise ValueError(
-            f"`y` must have a label for every row of `x`. Expected: {data.count(data.arrays(x))}. "
-            f"Received: {data.count(data.arrays(y))}."
-        )
+def _together(batches):
+    """The rows of all batches; None where a part is None."""
+    join = lambda *leaves: np.concatenate(leaves)
+    return [None if parts[0] is None else trees.map_leaves(join, *parts) for parts in zip(*batches, strict=True)]
 
 
 def by_name(explainers):

@@ -23,6 +23,15 @@ def nearest(name, names):
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def known_options(owner, options, known):
+    """Raises for an option that a method or metric does not have."""
+    for name in options:
+        if name not in known:
+            raise TypeError(
+                f"`{owner}` has no option {name!r}. Expected some of {sorted(known)}." + nearest(name, known)
+            )
+
+
 def positive(argument, value):
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(f"`{argument}` must be an integer of at least 1. Received: {argument}={value!r}.")

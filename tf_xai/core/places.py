@@ -103,6 +103,10 @@ class AtLayer(Place):
         """The values of a method, shaped like the output of the layer."""
         return super().explain(method, target, options)["sites"][0]
 
+    def spread(self, values):
+        """Values in the shape of the layer's output, as a tree like the points."""
+        return {"sites": [values], "beside": [], "row": tf.zeros([trees.batch_size(self.inputs)])}
+
     def baseline(self, option):
         """Names and numbers are meant at the layer; arrays are inputs, and become what the layer makes of them."""
         option = option(self.inputs) if callable(option) else option
@@ -141,6 +145,12 @@ class AtEmbeddings(Place):
         for i, value in zip(self.ids, values["sites"], strict=True):
             leaves[i] = pool(value, axis=-1)
         return trees.pack(self.inputs, leaves)
+
+    def spread(self, values):
+        """Values in the shape of the inputs, as a tree that broadcasts to the points: one number for a vector."""
+        leaves = trees.leaves(values)
+        beside, row = [leaves[i] for i in self.beside], tf.zeros([trees.batch_size(self.inputs)])
+        return {"sites": [leaves[i][..., None] for i in self.ids], "beside": beside, "row": row}
 
     def baseline(self, option):
         """Names are meant at the embedding; integers and arrays are ids, and become their embedding."""

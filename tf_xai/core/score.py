@@ -97,6 +97,11 @@ class Score:
             )
         return tf.ones_like(values) if kind == "identity" else tf.cast(labels, tf.float32)
 
+    def target_from(self, inputs, labels):
+        """What is explained for these rows: the score of their labels, or of the predicted class (a forward pass)."""
+        outputs = self.model(inputs, training=False)
+        return self.target_of(outputs) if labels is None else self.from_labels(labels, outputs)
+
     def select(self, tree):
         """The leaf of nested outputs, labels or weights that belongs to the explained output."""
         if not isinstance(tree, (dict, list, tuple)):

@@ -1,7 +1,5 @@
 """A fidelity metric as a loss: explanations that say what the model does."""
 
-import inspect
-
 import keras
 import tensorflow as tf
 
@@ -11,6 +9,7 @@ from tf_xai.core.variants import ALL
 from tf_xai.losses.base import COMMON
 from tf_xai.losses.contrast import ContrastLoss
 from tf_xai.losses.faint import damped
+from tf_xai.metrics.registry import options_of
 
 # Metrics by name that train an explanation, and what to use in place of the others.
 TRAINED = {"completeness": metrics.completeness, "infidelity": metrics.infidelity}
@@ -53,15 +52,8 @@ class FidelityLoss(ContrastLoss):
         self.function = metric if callable(metric) else _trained(metric)
         common = {name: options.pop(name) for name in COMMON if name in options}
         super().__init__(explainer, **{"name": self.function.__name__, **common})
-        parameters = inspect.signature(self.function).parameters.values()
-        self._valid = [p.name for p in parameters if p.kind == p.KEYWORD_ONLY]
-        for name in options:
-            if name not in self._valid:
-                known = sorted({*self._valid, *COMMON})
-                raise TypeError(
-                    f"`{self.function.__name__}` has no option {name!r}. Expected some of {known}."
-                    + checks.nearest(name, known)
-                )
+        self._valid = options_of(self.function)
+        checks.known_options(self.function.__name__, options, {*self._valid, *COMMON})
         self.metric, self.options = metric, options
 
     def call(self, explain, batch):

@@ -1,51 +1,60 @@
 """Explanation metrics: functions `(score, inputs, target, attributions, **options) -> (batch,)`."""
 
 from tf_xai.metrics.agreement import rank_agreement, topk_agreement
-from tf_xai.metrics.axioms import completeness
-from tf_xai.metrics.complexity import complexity, sparseness
-from tf_xai.metrics.correlation import faithfulness_correlation, faithfulness_estimate, monotonicity, sensitivity_n
-from tf_xai.metrics.faithfulness import infidelity, lime_fidelity
-from tf_xai.metrics.localisation import (
+from tf_xai.metrics.explanation_metric import ExplanationMetric
+from tf_xai.metrics.registry import (
+    METRICS,
     average_precision,
-    localisation_iou,
-    pointing_game,
-    relevance_mass,
-    relevance_rank,
-)
-from tf_xai.metrics.randomisation import efficient_mprt, parameter_randomisation, random_logit
-from tf_xai.metrics.removal import comprehensiveness, deletion, insertion, sufficiency
-from tf_xai.metrics.robustness import local_lipschitz, max_sensitivity
-
-LOWER_IS_BETTER = (
     completeness,
     complexity,
-    deletion,
-    infidelity,
-    local_lipschitz,
-    max_sensitivity,
-    parameter_randomisation,
-    random_logit,
-    sufficiency,
-)
-HIGHER_IS_BETTER = (
-    average_precision,
     comprehensiveness,
+    deletion,
     efficient_mprt,
     faithfulness_correlation,
     faithfulness_estimate,
+    infidelity,
     insertion,
     lime_fidelity,
+    local_lipschitz,
     localisation_iou,
+    max_sensitivity,
     monotonicity,
+    parameter_randomisation,
     pointing_game,
+    random_logit,
     relevance_mass,
     relevance_rank,
     sensitivity_n,
     sparseness,
+    sufficiency,
 )
-METRICS = {metric.__name__: metric for metric in (*LOWER_IS_BETTER, *HIGHER_IS_BETTER)}
 
-# Metrics of the model alone, which read no attributions.
-MODEL_METRICS = ("lime_fidelity",)
-
-__all__ = ["METRICS", *METRICS, "rank_agreement", "topk_agreement"]
+__all__ = [
+    "METRICS",
+    "ExplanationMetric",
+    "average_precision",
+    "completeness",
+    "complexity",
+    "comprehensiveness",
+    "deletion",
+    "efficient_mprt",
+    "faithfulness_correlation",
+    "faithfulness_estimate",
+    "infidelity",
+    "insertion",
+    "lime_fidelity",
+    "local_lipschitz",
+    "localisation_iou",
+    "max_sensitivity",
+    "monotonicity",
+    "parameter_randomisation",
+    "pointing_game",
+    "random_logit",
+    "rank_agreement",
+    "relevance_mass",
+    "relevance_rank",
+    "sensitivity_n",
+    "sparseness",
+    "sufficiency",
+    "topk_agreement",
+]

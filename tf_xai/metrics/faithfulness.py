@@ -21,7 +21,7 @@ def infidelity(
         score: Callable `(inputs, target) -> (batch,)`.
         inputs: Array, tensor or a nest of them, each `(batch, ...)`.
         target: `(batch,)` integer classes, weights of the outputs, or None.
-        attributions: Tree like `inputs`.
+        attributions: Tree like `inputs`, or that broadcasts to it: what shares a value moves together.
         baseline: What features move to, or away from, see `core.baselines.resolve`.
         samples: Changes of every row.
         scale: Standard deviation of the shares.
@@ -41,8 +41,8 @@ def infidelity(
 
     def variant(k):
         """Changed inputs, what that is to take from the score, and the score as it was."""
-        draw = lambda i, x: scale * random.normals(random.fold(seed, i), k, tf.shape(x)[1:])[:, None]
-        shares = trees.pack(inputs, [draw(i, x) for i, x in enumerate(trees.leaves(inputs))])
+        draw = lambda i, a: scale * random.normals(random.fold(seed, i), k, tf.shape(a)[1:])[:, None]
+        shares = trees.pack(inputs, [draw(i, a) for i, a in enumerate(trees.leaves(attributions))])
         move = lambda x, d, e: x - tf.cast(e, x.dtype) * d if trees.is_float(x) else trees.repeat(x, tf.shape(k)[0])
         points = trees.map_leaves(move, inputs, delta, shares)
         return points, trees.multiply(shares, attributions), trees.repeat(whole, tf.shape(k)[0])

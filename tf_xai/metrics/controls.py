@@ -1,0 +1,23 @@
+"""Controls: attributions that know nothing of the model, which show what a metric of others is worth."""
+
+import tensorflow as tf
+
+from tf_xai.core import random, randomised, trees
+
+
+def random_like(bound, inputs, target, attributions):
+    """Normal noise in which every row has the Euclidean norm of the attributions."""
+    leaves = trees.leaves(attributions)
+    draws = [random.normal(random.fold(0, number), tf.shape(leaf)) for number, leaf in enumerate(leaves)]
+    norm = lambda tree: tf.sqrt(trees.sum_features(trees.square(tree)))
+    scale = norm(attributions) / norm(draws)
+    return trees.pack(attributions, [draw * trees.align(scale, draw.shape.rank) for draw in draws])
+
+
+def of_random_weights(bound, inputs, target, attributions):
+    """What the same explainer says of the model with random weights, see `parameter_randomisation`."""
+    pairs = randomised.draws(bound.score.model.trainable_variables, seed=0)
+    return randomised.under(pairs, lambda: bound.attribute(inputs, target))
+
+
+CONTROLS = {"random": random_like, "weights": of_random_weights}

@@ -1,0 +1,75 @@
+"""ExplanationMetric: a metric with its options, and its mean over batches as Keras keeps it."""
+
+import keras
+import tensorflow as tf
+
+from tf_xai.core import trees
+from tf_xai.core.tracing import trace
+from tf_xai.explainer import Explainer
+from tf_xai.metrics.judge import judge
+from tf_xai.metrics.panel import read
+from tf_xai.metrics.registry import METRICS
+
+
+@keras.saving.register_keras_serializable("tf_xai")
+class ExplanationMetric(keras.metrics.Mean):
+    """The mean of an explanation metric over the rows where it is defined.
+
+    >>> metric = ExplanationMetric("deletion", explainer="gradient_input", steps=4)
+    >>> base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])
+    >>> metric.bind(base).update_state(tf.ones((3, 4)), tf.constant([0, 1, 1]))
+    >>> float(metric.result()) >= 0
+    True
+
+    Args:
+        metric: A name in `tf_xai.metrics.METRICS`.
+        explainer: A name, or an `Explainer`.
+        name: The logged line; by default "xai_" and the name of the metric.
+        dtype: Of the mean.
+        **options: Options of the metric. An unknown one is a TypeError.
+    """
+
+    def __init__(self, metric="deletion", explainer="integrated_gradients", name=None, dtype=None, **options):
+        read({metric: options})
+        super().__init__(name=name or f"xai_{metric}", dtype=dtype)
+        self.metric, self.function, self.options = metric, METRICS[metric], options
+        self.explainer = explainer if isinstance(explainer, Explainer) else Explainer(explainer)
+        self.bound = None
+
+    def bind(self, model):
+        """The metric at work in a model, which `update_state` explains."""
+        self.bound = self.explainer.bind(model)
+        self._measure = trace(self.of)
+        return self
+
+    def of(self, inputs, labels=None, evidence=None):
+        """The value of every row, `(batch,)`, as a part of the graph around it."""
+        target = self.bound.score.target_from(inputs, labels)
+        attributions = self.bound.attribute(inputs, target)
+        return judge(self.function, self.bound, inputs, target, attributions, evidence, **self.options)
+
+    def update_state(self, inputs, labels=None, evidence=None):
+        """Adds a batch; rows where the metric is not defined do not count.
+
+        Args:
+            inputs: Each `(batch, ...)`.
+            labels: As in `fit`; None explains the predicted class.
+            evidence: Masks like the inputs, for metrics that compare with them.
+        """
+        if self.bound is None:
+            raise ValueError("An `ExplanationMetric` works in a model: call `bind(model)` first.")
+        given = [None if tree is None else trees.tensors(tree) for tree in (inputs, labels, evidence)]
+        values = (self.of if tf.inside_function() else self._measure)(*given)
+        defined = tf.math.is_finite(values)
+        super().update_state(tf.where(defined, values, 0.0), tf.cast(defined, tf.float32))
+
+    def result(self):
+        return tf.where(self.count > 0, super().result(), float("nan"))
+
+    def get_config(self):
+        own = {"metric": self.metric, "explainer": self.explainer, **self.options}
+        return {"name": self.name, "dtype": self.dtype, **keras.saving.serialize_keras_object(own)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**keras.saving.deserialize_keras_object(config))

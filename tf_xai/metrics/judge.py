@@ -1,0 +1,49 @@
+"""Judging attributions: a metric, with all that it asks for."""
+
+import tensorflow as tf
+
+from tf_xai.core import trees
+from tf_xai.metrics.registry import options_of
+
+
+def judge(metric, bound, inputs, target, attributions, evidence=None, **options):
+    """A metric of attributions, `(batch,)`, where the explainer looks: at inputs, embeddings of ids, or a layer.
+
+    NaN for rows of several labels of which none holds: there is nothing to explain.
+
+    Args:
+        metric: A function of `tf_xai.metrics.METRICS`.
+        bound: The bound explainer.
+        inputs: Tensor or nested tensors, each `(batch, ...)`.
+        target: `(batch,)` integer classes or weights of the outputs.
+        attributions: What the explainer gives, or something else in its shape; None for a metric that reads none.
+        evidence: Masks like `inputs`, for metrics that compare with them.
+        **options: Of the metric.
+    """
+    asked = options_of(metric)
+    if "explain" in asked:  # again, with other weights, targets or inputs: not where the explainer looks, but outside
+        values = metric(bound.score, inputs, target, attributions, explain=bound.attribute, **options)
+    else:
+        seen = _seen(bound, inputs, attributions, _evidence(metric, evidence) if "evidence" in asked else None)
+        if "baseline_score" in asked and "baseline" not in options:
+            options["baseline_score"] = bound.baseline_score(inputs, target)
+        if "evidence" in asked:
+            options["evidence"] = seen[3]
+        values = metric(*seen[:2], target, seen[2], **options)
+    explained = tf.reduce_any(tf.reshape(target != 0, [tf.shape(target)[0], -1]), axis=1) | (target.shape.rank == 1)
+    return tf.where(explained, values, float("nan"))
+
+
+def _seen(bound, inputs, attributions, evidence):
+    """Score, inputs, attributions and evidence at the place where the explainer looks."""
+    place = bound.place(inputs)
+    if place is None:
+        return bound.score, inputs, attributions, evidence
+    spread = lambda tree: None if tree is None else place.spread(tree)
+    return place, place.points(inputs), spread(attributions), spread(evidence)
+
+
+def _evidence(metric, evidence):
+    if evidence is None:
+        raise ValueError(f"`{metric.__name__}` needs evidence: masks of where the reason is. Pass `evidence=masks`.")
+    return trees.tensors(evidence)
