@@ -211,7 +211,7 @@ def test_two_explainers_of_two_outputs_have_targets_of_their_own(x):
     callback = xai.callbacks.ExplanationMetrics(x, y, explainers=explainers, metrics=["completeness"], control=False)
     history = model.fit(x, y, verbose=0, callbacks=[callback]).history
     assert max(history["xai_label_completeness"][0], history["xai_amount_completeness"][0]) < 0.05
-    with pytest.raises(ValueError, match="a label for every row"):
+    with pytest.raises(ValueError, match="an entry for every row"):
         xai.callbacks.ExplanationMetrics(x, y["label"][:5])
 
 

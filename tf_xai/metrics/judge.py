@@ -39,6 +39,10 @@ def _seen(bound, inputs, attributions, evidence):
     place = bound.place(inputs)
     if place is None:
         return bound.score, inputs, attributions, evidence
+    if evidence is not None and bound.explainer.layer is not None:
+        raise ValueError(
+            f"Evidence is about inputs, and {bound.explainer!r} explains a layer. Leave its `layer=` out here."
+        )
     spread = lambda tree: None if tree is None else place.spread(tree)
     return place, place.points(inputs), spread(attributions), spread(evidence)
 

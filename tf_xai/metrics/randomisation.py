@@ -26,7 +26,7 @@ def parameter_randomisation(score, inputs, target, attributions, *, explain, see
 
     Reference: Adebayo et al., 2018, https://arxiv.org/abs/1810.03292
     """
-    sizes = lambda tree: tf.abs(trees.columns(tree))
+    inputs, sizes = trees.tensors(inputs), lambda tree: tf.abs(trees.columns(tree))
     before, pairs, found = sizes(trees.tensors(attributions)), [], []
     for number, variables in enumerate(randomised.layers(score.model)):
         pairs += randomised.draws(variables, random.fold(seed, number))
@@ -50,7 +50,7 @@ def efficient_mprt(score, inputs, target, attributions, *, explain, seed=0):
 
     Reference: Hedström et al., 2023, https://arxiv.org/abs/2401.06465
     """
-    pairs = randomised.draws(score.model.trainable_variables, seed)
+    inputs, pairs = trees.tensors(inputs), randomised.draws(score.model.trainable_variables, seed)
     after = statistics.entropy(trees.columns(randomised.under(pairs, lambda: explain(inputs, target))))
     before = statistics.entropy(trees.columns(trees.tensors(attributions)))
     return (after - before) / before
@@ -69,7 +69,7 @@ def random_logit(score, inputs, target, attributions, *, explain, seed=0):
 
     Reference: Sixt et al., 2020, https://arxiv.org/abs/1912.09818 (there by SSIM, which only images have)
     """
-    target = tf.convert_to_tensor(target)
+    inputs, target = trees.tensors(inputs), tf.convert_to_tensor(target)
     classes = score.values(score.model(inputs, training=False)).shape[-1]
     if target.shape.rank != 1 or classes < 2:
         raise ValueError(
