@@ -5,6 +5,7 @@ import csv
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tf_xai as xai
 from tests.models import cnn, mlp, regression
@@ -113,3 +114,76 @@ def test_unknown_metrics_and_ambiguous_explainers(data):
     same = [xai.Explainer("integrated_gradients", steps=steps) for steps in (4, 8)]
     with pytest.raises(ValueError, match="different names"):
         xai.callbacks.ExplanationMetrics(*data, explainers=same)
+
+
+def test_controls_of_random_weights(data):
+    """What the explainer says of a model that has learnt nothing, judged by the model that has."""
+    model = mlp()
+    metrics, controls = ["insertion", "sparseness"], ["random", "weights"]
+    history = fit([xai.callbacks.ExplanationMetrics(*data, metrics=metrics, control=controls)], data, model)
+    lines = {f"xai_{metric}{control}" for metric in metrics for control in ("", "_random", "_weights")}
+    assert {line for line in history if line.startswith("xai")} == lines
+    assert history["xai_insertion_weights"][-1] < history["xai_insertion"][-1]
+
+
+def test_options_and_evidence(data, rng):
+    evidence = rng.random(data[0].shape) < 0.5
+    evidence[:, 0] = True
+    metrics = {"deletion": {"steps": 4, "regions": [[0, 1], [2, 3]]}, "pointing_game": {}}
+    model = mlp()
+    history = fit([xai.callbacks.ExplanationMetrics(*data, metrics=metrics, evidence=evidence)], data, model)
+    score, values = xai.Score(model), xai.explain(model, *data, verbose=0).values
+    deletion = xai.metrics.deletion(score, *data, values, **metrics["deletion"])
+    assert history["xai_deletion"][-1] == pytest.approx(np.mean(deletion), rel=1e-4)
+    pointing = xai.metrics.pointing_game(score, *data, values, evidence=evidence)
+    assert history["xai_pointing_game"][-1] == pytest.approx(np.mean(pointing), rel=1e-6)
+
+
+def test_a_data_set_as_the_probe(data):
+    batches, lines = tf.data.Dataset.from_tensor_slices(data).batch(10), []
+    for probe in ((batches,), data):
+        keras.utils.set_random_seed(2)
+        lines += fit([xai.callbacks.ExplanationMetrics(*probe, metrics=["deletion"])], data)["xai_deletion"][-1:]
+    assert lines[0] == pytest.approx(lines[1], rel=1e-5)
+
+
+def test_evaluate_has_the_lines(data):
+    model, callback = mlp(), xai.callbacks.ExplanationMetrics(*data, metrics=["deletion"])
+    history = fit([callback], data, model, validation_data=data)
+    seen, (last,) = [], history["xai_deletion"][-1:]
+    look = keras.callbacks.LambdaCallback()
+    look.on_test_end = lambda logs: seen.append(logs["xai_deletion"])
+    model.evaluate(*data, verbose=0, callbacks=[callback, look])
+    assert seen[0] == callback.lines["xai_deletion"] == pytest.approx(last, rel=1e-5)
+    assert "val_xai_deletion" not in history
+
+
+def test_every_other_epoch(data, monkeypatch):
+    measured = []
+    callback = xai.callbacks.ExplanationMetrics(*data, metrics=["deletion"], every=2)
+    measure = callback.measure
+    monkeypatch.setattr(callback, "measure", lambda: measured.append(1) or measure())
+    history = fit([callback], data)["xai_deletion"]
+    assert len(measured) == 2 and history[0] == history[1] != history[2]
+
+
+def test_every_few_batches(data):
+    """The epoch has what was measured last."""
+    seen = []
+    look = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(logs.get("xai_deletion")))
+    callback = xai.callbacks.ExplanationMetrics(*data, metrics=["deletion"], every=2, unit="batch")
+    history = fit([callback, look], data, batch_size=6)["xai_deletion"]
+    assert seen[0] is None and seen[1] is not None and seen[1] == seen[2] != seen[3]
+    assert history[0] == seen[3]
+
+
+def test_probes_that_do_not_fit(data):
+    x, y = data
+    with pytest.raises(ValueError, match="`evidence` must have an entry for every row"):
+        xai.callbacks.ExplanationMetrics(x, y, evidence=np.ones((3, 4)))
+    with pytest.raises(ValueError, match="Unknown `control`"):
+        xai.callbacks.ExplanationMetrics(x, y, control=["randem"])
+    with pytest.raises(TypeError, match="`deletion` has no option 'step'"):
+        xai.callbacks.ExplanationMetrics(x, y, metrics={"deletion": {"step": 3}})
+    with pytest.raises(ValueError, match="can not be given with a data set"):
+        xai.callbacks.ExplanationMetrics(tf.data.Dataset.from_tensor_slices(data).batch(3), y)

@@ -60,7 +60,7 @@ def test_a_layer_is_judged_where_it_is_explained(name, images):
     metric = ExplanationMetric(name, xai.Explainer("gradient_input", layer="last")).bind(model)
     metric.update_state(x, y)
     behind = keras.Sequential(model.layers[model.layers.index(model.get_layer("last")) + 1 :])
-    seen = keras.Model(model.inputs, model.get_layer("last").output)(x)
+    seen = keras.Model(model.input, model.get_layer("last").output)(x)
     bound = xai.Explainer("gradient_input").bind(behind)
     expected = METRICS[name](bound.score, seen, y, bound(seen, y))
     assert float(metric.result()) == pytest.approx(np.mean(expected), rel=1e-3)

@@ -14,11 +14,14 @@ from tf_xai.metrics.panel import Panel, read
 
 
 class ExplanationMetrics(keras.callbacks.Callback):
-    """Puts explanation metrics of a probe set into the `logs`, of epochs and of `evaluate`.
+    """Puts explanation metrics of a probe set into the `logs` at the end of every epoch.
 
     Later callbacks, `History`, `EarlyStopping`, `ModelCheckpoint` and `CSVLogger` see them: `xai_<metric>` with one
     explainer, `xai_<explainer>_<metric>` with several, and `xai_<metric>_random`, the same metric of random
     attributions of the same size as the first explainer's: what a number is worth shows against it.
+
+    In `evaluate` later callbacks see them, too, and so does `lines`, what was measured last. (What `evaluate` returns
+    Keras has counted before.)
 
     Args:
         x: Probe inputs, each `(rows, ...)`, or a data set of batches; 32 to 256 rows are enough.
@@ -56,7 +59,7 @@ class ExplanationMetrics(keras.callbacks.Callback):
         for name in self.controls:
             checks.choose("control", name, CONTROLS)
         self.every, self.unit, self.batch_size = every, unit, batch_size
-        self._probe, self._training, self._lines = None, False, {}
+        self._probe, self._training, self.lines = None, False, {}
 
     def on_train_begin(self, logs=None):
         self._training = True
@@ -67,20 +70,21 @@ class ExplanationMetrics(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if self.unit == "batch" and self.model.optimizer.iterations % self.every == 0:
-            self._lines = self.measure()
+            self.lines = self.measure()
         if self.unit == "batch" and logs is not None:
-            logs.update(self._lines)
+            logs.update(self.lines)
 
     def on_epoch_end(self, epoch, logs=None):
-        if (self.unit == "epoch" and epoch % self.every == 0) or not self._lines:
-            self._lines = self.measure()
-        logs.update(self._lines)
+        if (self.unit == "epoch" and epoch % self.every == 0) or not self.lines:
+            self.lines = self.measure()
+        logs.update(self.lines)
 
     def on_test_end(self, logs=None):
         """In `evaluate`; the validation of a training is a part of its epoch."""
         if not self._training:
             self._prepare()
-            logs.update(self.measure())
+            self.lines = self.measure()
+            logs.update(self.lines)
 
     def measure(self):
         """The metrics of the model as it is now: `{name: mean over the probe rows}`. Undefined rows are left out."""
