@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from tf_xai import Explainer, cli, losses, tradeoff
+from tf_xai import Explainer, cli, losses, metrics, tradeoff
 from tf_xai.attributions import METHODS
 from tf_xai.datasets import decoy, digits
 
@@ -42,6 +42,12 @@ def test_the_guide_names_every_loss_and_trade_off():
         assert f"`{name}`" in guide and f"`{name}`" in readme
     for name in tradeoff.__all__:
         assert re.search(rf"`{name}\b", guide), name
+
+
+def test_the_readme_names_every_metric():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in set(metrics.__all__) - {"METRICS"}:
+        assert re.search(rf"\b{name}\b", readme), name
 
 
 def test_the_guide_names_every_option():
