@@ -32,6 +32,7 @@ BELOW["losses"] = BELOW["metrics"] | {"metrics"}
 BELOW["tradeoff"] = BELOW["losses"] | {"losses", "visual"}
 for _part in ("training", "callbacks", "inspection", "report"):
     BELOW[_part] = BELOW["tradeoff"] | BELOW["explaining"] | {"tradeoff", "explaining"}
+BELOW["evaluating"] = BELOW["callbacks"] | {"callbacks"}
 
 # They sit on top and import what they like.
 TOP = {"__init__", "cli", "demo", "interop", "serving", "scale"}
