@@ -132,13 +132,13 @@ def _for_all(values, target):
 
 
 def _scales(background, weights=None):
-    """Mean and standard deviation of every column; 1 for those that do not vary."""
+    """Mean and standard deviation of every column; 1 for those that do not vary, to the resolution of float32."""
     values = trees.columns(background)
     weights = tf.ones(tf.shape(values)[:1]) if weights is None else weights
     mean = lambda columns: tf.math.divide_no_nan(tf.tensordot(weights, columns, 1), tf.reduce_sum(weights))
     centre = mean(values)
     scale = tf.sqrt(mean(tf.square(values - centre)))
-    return centre, tf.where(scale > 0, scale, 1.0)
+    return centre, tf.where(scale > 1e-5 * tf.abs(centre), scale, 1.0)
 
 
 def _percentiles(values, percents):
