@@ -73,7 +73,7 @@ def test_completeness_uses_the_background_of_the_explainer(data):
 def test_one_trace_for_the_whole_fit(data):
     callback = xai.callbacks.ExplanationMetrics(*data)
     fit([callback], data)
-    assert callback._traced.experimental_get_tracing_count() == 1
+    assert next(iter(callback._panels.values())).experimental_get_tracing_count() == 1
 
 
 def test_the_model_trains_as_without_it(rng):

@@ -53,7 +53,7 @@ def test_linear_models_are_explained_fully(variant, normalize, x, rng):
 @pytest.mark.parametrize("samples", [None, 9, 40])
 def test_least_squares(samples, scale, x):
     """Residual and variance with their degrees of freedom: 1 less adjusted R^2."""
-    count = samples or 20
+    count = samples or 8
     moves = scale * noise(count, 4)
     values = neighbours(x.astype("float64"), moves)
     residual = least_squares(moves, values) / (count - 5)
@@ -123,17 +123,38 @@ def test_gradient_by_finite_differences(variant, normalize, x):
     assert_gradients_by_finite_differences(model, lambda: rows(loss, model, x, y))
 
 
-@pytest.mark.parametrize("samples", [1, 4, 5])
-def test_too_few_samples(samples, x):
-    with pytest.raises(ValueError, match=rf"needs more than 5 samples for 4 features. Received: samples={samples}"):
-        rows(LIMEFidelity(samples=samples), mlp(), x)
+@pytest.mark.parametrize("samples", [3, 5, 7])
+def test_few_samples_lie_in_a_random_subspace(samples, x):
+    """Half as many dimensions as samples; every feature has noise of the right size, `g` sees directions."""
+    width = samples // 2
+    design = noise(samples, width)
+    directions = random.normal(random.fold(tf.constant([0, 0]), 1), (width, 4)).numpy().astype("float64")
+    moves = 0.3 * design @ directions / np.sqrt(width)
+    values = neighbours(x.astype("float64"), moves)
+    residual = least_squares(design, values) / (samples - 1 - width)
+    loss = lambda normalize: LIMEFidelity(samples=samples, scale=0.3, normalize=normalize)
+    np.testing.assert_allclose(rows(loss(False), quadratic(), x, ZEROS), residual, rtol=2e-3)
+    np.testing.assert_allclose(
+        rows(loss(True), quadratic(), x, ZEROS), residual / values.var(axis=0, ddof=1), rtol=2e-3
+    )
 
 
+def test_images_need_no_more_neighbours(rng):
+    x = rng.normal(size=(4, 6, 6, 3)).astype("float32")
+    model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert np.max(np.abs(rows(LIMEFidelity(), model, x, ZEROS[:4]))) < 1e-9
+    curved = keras.Sequential([model, keras.layers.Activation("tanh")])
+    curved.compile("sgd", "mse")
+    assert np.min(rows(LIMEFidelity(), curved, x, ZEROS[:4])) > 1e-4
+
+
+@pytest.mark.parametrize("variant", ["linear", "one_coordinate"])
 @pytest.mark.parametrize("samples", [1, 2])
-def test_too_few_samples_for_one_coordinate(samples, x):
+def test_too_few_samples(variant, samples, x):
     """A line goes through two points exactly: nothing is left to penalise, and 0 / 0 must not come out."""
-    with pytest.raises(ValueError, match=f"samples={samples}"):
-        rows(LIMEFidelity("one_coordinate", samples=samples), mlp(), x)
+    with pytest.raises(ValueError, match=f"needs more than 2 samples. Received: samples={samples}"):
+        rows(LIMEFidelity(variant, samples=samples), mlp(), x)
 
 
 @pytest.mark.parametrize("variant", ["linear", "ridge", "one_coordinate"])

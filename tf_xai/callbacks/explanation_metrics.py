@@ -1,13 +1,16 @@
 """ExplanationMetrics: how faithful the explanations are, in the training log."""
 
+import itertools
+import time
 import warnings
 
 import keras
 import numpy as np
 
+from tf_xai.callbacks import budget as budgets
 from tf_xai.callbacks import probe
 from tf_xai.callbacks.probe import Probe, by_name
-from tf_xai.core import checks
+from tf_xai.core import checks, data, trees
 from tf_xai.core.tracing import trace
 from tf_xai.metrics.controls import CONTROLS
 from tf_xai.metrics.panel import Panel, read
@@ -35,6 +38,10 @@ class ExplanationMetrics(keras.callbacks.Callback):
         every: Epochs, or batches, from one measurement to the next; the lines keep their values in between.
         unit: Of `every`, "epoch" or "batch".
         batch_size: Rows of the probe explained at once.
+        budget: The share of an epoch's seconds that measuring may take, such as 0.1, once it is compiled. Fewer rows
+            are measured then, drawn at random and in batches of at most 16; where that is not enough, metrics take
+            turns; where that is not, epochs pass without any, see `callbacks.budget`. Two more lines say what was
+            measured: `xai_probe_rows` and `xai_probe_metrics`. `evaluate` measures all.
     """
 
     def __init__(
@@ -49,9 +56,15 @@ class ExplanationMetrics(keras.callbacks.Callback):
         every=1,
         unit="epoch",
         batch_size=64,
+        budget=None,
     ):
         super().__init__()
         checks.positive("every", every)
+        if budget is not None and (not 0 < budget < 1 or unit != "epoch"):
+            raise ValueError(
+                "`budget` is a share of every epoch, larger than 0 and smaller than 1, and for `unit='epoch'`. "
+                f"Received: budget={budget!r}, unit={unit!r}."
+            )
         checks.choose("unit", unit, dict.fromkeys(("epoch", "batch")))
         self.x, self.y, self.evidence = probe.read(x, y, evidence)
         self.explainers, self.metrics = by_name(explainers), read(metrics)
@@ -59,7 +72,18 @@ class ExplanationMetrics(keras.callbacks.Callback):
         for name in self.controls:
             checks.choose("control", name, CONTROLS)
         self.every, self.unit, self.batch_size = every, unit, batch_size
-        self._probe, self._training, self.lines = None, False, {}
+        self.budget, self._probe, self._training, self.lines = budget, None, False, {}
+        self._rows = np.arange(data.count(data.arrays(self.x)))
+        if budget is not None:
+            self._draw_rows(budget)
+
+    def _draw_rows(self, share):
+        """A probe in which the first batches are a sample of all rows, and every batch is of one size."""
+        self.batch_size = size = min(self.batch_size, budgets.ROWS, len(self._rows))
+        self._rows = np.random.default_rng(0).permutation(self._rows)[: len(self._rows) // size * size]
+        drawn = lambda tree: None if tree is None else trees.map_leaves(lambda x: x[self._rows], data.arrays(tree))
+        self.x, self.y, self.evidence = drawn(self.x), drawn(self.y), drawn(self.evidence)
+        self.budget = budgets.Budget(share, len(self._rows) // size, self.metrics)
 
     def on_train_begin(self, logs=None):
         self._training = True
@@ -67,6 +91,9 @@ class ExplanationMetrics(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self._training = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
         if self.unit == "batch" and self.model.optimizer.iterations % self.every == 0:
@@ -76,7 +103,7 @@ class ExplanationMetrics(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if (self.unit == "epoch" and epoch % self.every == 0) or not self.lines:
-            self.lines = self.measure()
+            self.lines = self.measure() if self.budget is None else {**self.lines, **self._within_budget()}
         logs.update(self.lines)
 
     def on_test_end(self, logs=None):
@@ -86,27 +113,53 @@ class ExplanationMetrics(keras.callbacks.Callback):
             self.lines = self.measure()
             logs.update(self.lines)
 
-    def measure(self):
-        """The metrics of the model as it is now: `{name: mean over the probe rows}`. Undefined rows are left out."""
-        batches = self._probe.batches(self.batch_size)
-        parts = [self._traced(inputs, labels, evidence) for inputs, labels, evidence in batches]
-        return {name: _mean(name, np.concatenate([part[name] for part in parts])) for name in parts[0]}
+    def measure(self, metrics=None, batches=None):
+        """The metrics of the model as it is now: `{name: mean over the probe rows}`. Undefined rows are left out.
+
+        Args:
+            metrics: Some of their names; all where None.
+            batches: So many of the probe; all where None.
+        """
+        traced = self._traced(tuple(metrics or self.metrics))
+        parts = [traced(*batch) for batch in itertools.islice(self._probe.batches(self.batch_size), batches)]
+        return {name: _mean(name, np.concatenate([part[name] for part in parts]), self._rows) for name in parts[0]}
+
+    def _within_budget(self):
+        epoch = time.perf_counter() - self._began
+        metrics, batches = self.budget.plan()
+        done = {"xai_probe_rows": float(batches * self.batch_size), "xai_probe_metrics": float(len(metrics))}
+        if not metrics:
+            return done
+        if metrics not in self._panels:
+            self._traced(metrics)(*next(self._probe.batches(self.batch_size)))  # compiles, which does not count
+        start = time.perf_counter()
+        lines = self.measure(metrics, batches)
+        self.budget.spent(time.perf_counter() - start, epoch)
+        return {**lines, **done}
 
     def _prepare(self):
         fresh = Probe(self.model, self.x, self.y, self.explainers, self.evidence)
         # Traced anew only where the model, its loss or its layers have changed since.
         if self._probe is None or fresh.bound != self._probe.bound:
-            self._probe, self._traced = fresh, trace(Panel(fresh.bound, self.metrics, self.controls))
+            self._probe, self._panels = fresh, {}
+
+    def _traced(self, metrics):
+        """The panel of some metrics, traced once."""
+        if metrics not in self._panels:
+            chosen = {name: self.metrics[name] for name in metrics}
+            self._panels[metrics] = trace(Panel(self._probe.bound, chosen, self.controls))
+        return self._panels[metrics]
 
 
-def _mean(name, values):
-    """The mean over the rows where the metric is defined, with a warning that counts the others."""
+def _mean(name, values, rows):
+    """The mean over the rows where the metric is defined, with a warning that counts the others, by their numbers."""
     undefined = np.flatnonzero(~np.isfinite(values))
     if not undefined.size:
         return float(values.mean())
     warnings.warn(
-        f"`{name}` is undefined for {undefined.size} of {values.size} probe rows ({checks.rows(undefined)}), and left "
-        "out there: the score does not change or is not finite, attributions are constant, or there is no evidence.",
+        f"`{name}` is undefined for {undefined.size} of {values.size} probe rows ({checks.rows(rows[undefined])}), and "
+        "left out there: the score does not change or is not finite, attributions are constant, or there is no "
+        "evidence.",
         stacklevel=4,
     )
     return float(values[np.isfinite(values)].mean()) if undefined.size < values.size else float("nan")

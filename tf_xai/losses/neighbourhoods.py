@@ -61,7 +61,8 @@ class SurrogateLoss(ExplanationLoss):
         samples = self.samples or max(fewest, each * columns)
         if samples <= least:
             raise ValueError(
-                f"`{type(self).__name__}` needs more than {least} samples for {columns} features. "
+                f"`{type(self).__name__}` needs more than {least} samples"
+                f"{f' for {columns} features' if columns > 1 else ''}. "
                 f"Received: samples={samples}. Pass more, or leave them out."
             )
         return samples

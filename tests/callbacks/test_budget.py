@@ -1,0 +1,113 @@
+"""The budget of ExplanationMetrics: what is left out, in which order, and what the log says of it."""
+
+import numpy as np
+import pytest
+
+import tf_xai as xai
+from tests.models import mlp
+from tf_xai.callbacks.budget import Budget
+
+METRICS = ["completeness", "deletion"]
+
+
+def simulate(share, cost, overhead=0.0, epochs=60, batches=8):
+    """What is measured in epochs of one second, where a batch of one metric costs so much: `[(metrics, batches)]`."""
+    budget, done = Budget(share, batches, METRICS), []
+    for _ in range(epochs):
+        metrics, count = budget.plan()
+        done.append((metrics, count))
+        if metrics:
+            budget.spent(overhead + cost * count * len(metrics), 1.0)
+    return done
+
+
+@pytest.mark.parametrize(("cost", "batches"), [(0.001, 8), (0.01, 5), (0.04, 1)])
+def test_rows_are_left_out_first(cost, batches):
+    """A tenth of a second pays for so many batches of both metrics."""
+    done = simulate(0.1, cost)
+    assert done[0] == (("completeness", "deletion"), 1), "what it costs is not known yet"
+    assert done[1:] == [(("completeness", "deletion"), batches)] * 59
+
+
+def test_then_metrics_take_turns():
+    done = simulate(0.1, 0.08)
+    assert [metrics for metrics, _ in done[1:5]] == [("deletion",), ("completeness",)] * 2
+
+
+def test_then_epochs_pass():
+    done = simulate(0.1, 0.25)
+    pauses = [not metrics for metrics, _ in done]
+    assert pauses[1:7] == [True, True, False] * 2 and done[3][0] != done[6][0]
+
+
+@pytest.mark.parametrize("overhead", [0.0, 0.03])
+@pytest.mark.parametrize("cost", [0.0003, 0.004, 0.03, 0.09, 0.4])
+def test_the_share_is_kept(cost, overhead):
+    """Also with a part that does not depend on the rows, but for the first epochs, from which it is learnt."""
+    costs = [
+        overhead + cost * count * len(metrics) if metrics else 0.0 for metrics, count in simulate(0.1, cost, overhead)
+    ]
+    assert np.mean(costs[6:]) <= 0.1 + 1e-9
+
+
+def test_a_slower_machine_has_fewer_rows_and_a_faster_one_more():
+    budget = Budget(0.1, 64, METRICS)
+    for cost, expected in [(0.001, 50), (0.002, 25), (0.0019, 25), (0.0005, 64)]:
+        budget.spent(cost * 2 * budget.batches, 1.0)
+        assert budget.batches == expected
+
+
+@pytest.fixture
+def data(rng):
+    x = rng.normal(size=(50, 4)).astype("float32")
+    return x, (x[:, 0] > 0).astype("int32")
+
+
+def train(callback, data, epochs):
+    model = mlp()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model, model.fit(*data, epochs=epochs, verbose=0, callbacks=[callback]).history
+
+
+def test_the_log_says_what_was_measured(data, monkeypatch):
+    """What is not measured keeps its value."""
+    callback = xai.callbacks.ExplanationMetrics(*data, metrics=METRICS, budget=0.1)
+    plans = iter([(tuple(METRICS), 1), (("deletion",), 3), ((), 0)])
+    monkeypatch.setattr(callback.budget, "plan", lambda: next(plans))
+    _, history = train(callback, data, 3)
+    assert history["xai_probe_rows"] == [16, 48, 0] and history["xai_probe_metrics"] == [2, 1, 0]
+    first, second, third = history["xai_completeness"]
+    assert first == second == third
+    first, second, third = history["xai_deletion"]
+    assert first != second == third
+    assert len(callback._panels) == 2
+    assert all(panel.experimental_get_tracing_count() == 1 for panel in callback._panels.values())
+
+
+def test_the_rows_are_a_sample_of_the_probe(data, monkeypatch):
+    """Rows sorted by class, of which the first ones would tell of one class only."""
+    x, y = data[0][np.argsort(data[1])], np.sort(data[1])
+    callback = xai.callbacks.ExplanationMetrics(x, y, metrics=["deletion"], control=False, budget=0.1)
+    monkeypatch.setattr(callback.budget, "plan", lambda: (("deletion",), 1))
+    model, history = train(callback, (x, y), 1)
+    rows = callback._rows[:16]
+    assert len(callback._rows) == 48 and set(y[rows]) == {0, 1}
+    values = xai.explain(model, x[rows], y[rows], verbose=0).values
+    expected = np.mean(xai.metrics.deletion(xai.Score(model), x[rows], y[rows], values))
+    assert history["xai_deletion"][0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_rows_without_a_value_have_their_number_in_the_probe(data, monkeypatch):
+    x = data[0].copy()
+    x[[7, 30]] = 0.0
+    callback = xai.callbacks.ExplanationMetrics(x, data[1], metrics=["completeness"], control=False, budget=0.1)
+    monkeypatch.setattr(callback.budget, "plan", lambda: (("completeness",), 3))
+    missing = sorted({7, 30} & set(callback._rows), key=list(callback._rows).index)
+    with pytest.warns(UserWarning, match=rf"rows {', '.join(map(str, missing))}\)"):
+        train(callback, data, 1)
+
+
+def test_what_goes_wrong(data):
+    for options in ({"budget": 10}, {"budget": 0.0}, {"budget": 0.1, "unit": "batch"}):
+        with pytest.raises(ValueError, match="`budget` is a share of every epoch"):
+            xai.callbacks.ExplanationMetrics(*data, **options)
