@@ -34,7 +34,7 @@ def right_reasons(model, x, y, mask, own):
     return tf.reduce_mean(tf.reduce_sum(flat(tf.square(mask * slope)), axis=1))
 
 
-def lime_fidelity(model, x, y, mask, samples=8, dimensions=4, scale=0.5):
+def lime_fidelity(model, x, y, mask, samples=4, dimensions=2, scale=0.5):
     """Least squares with intercept on shared noise in a random subspace: one QR factorisation."""
     noise = tf.random.normal((samples, dimensions))
     moves = tf.matmul(noise, tf.random.normal((dimensions, x.shape[1]))) / dimensions**0.5

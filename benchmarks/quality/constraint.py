@@ -89,7 +89,7 @@ def red_wine(path, seed, epochs):
     history = plain.fit(x, y, validation_data=validation, callbacks=[stop], verbose=0, **fit).history
     losses = history["loss"][: np.argmin(history["val_loss"]) + 1]
     bounds = [*losses, plain.evaluate(x, y, verbose=0, return_dict=True)["loss"]]
-    penalty = lambda weight: xai.losses.LIMEFidelity(weight=weight, normalize=False, fraction=0.25)
+    penalty = lambda weight: xai.losses.LIMEFidelity(weight=weight, samples=22, normalize=False, fraction=0.25)
     weights = tuple(3.0**power for power in range(7))
     return Problem(x, y, build, penalty, fit, bounds, weights)
 

@@ -1,5 +1,9 @@
 """The budget of ExplanationMetrics: what is left out, in which order, and what the log says of it."""
 
+import pathlib
+import resource
+
+import keras
 import numpy as np
 import pytest
 
@@ -111,3 +115,24 @@ def test_what_goes_wrong(data):
     for options in ({"budget": 10}, {"budget": 0.0}, {"budget": 0.1, "unit": "batch"}):
         with pytest.raises(ValueError, match="`budget` is a share of every epoch"):
             xai.callbacks.ExplanationMetrics(*data, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("budget", [None, 0.5])
+def test_memory_and_traces_stay_the_same(budget, rng):
+    """Fifty epochs; a measurement's tensors take 20 MB, so that even one in twenty would show if it stayed."""
+    x, y = rng.random((64, 28, 28, 1), "float32"), rng.integers(0, 10, 64)
+    resident, callback = [], xai.callbacks.ExplanationMetrics(x, y, budget=budget)
+    look = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: resident.append(_resident()))
+    hidden = [keras.layers.Conv2D(8, 3), keras.layers.Flatten()]
+    model = keras.Sequential([keras.Input((28, 28, 1)), *hidden, keras.layers.Dense(10)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(x, y, epochs=50, verbose=0, callbacks=[callback, look])
+    assert all(panel.experimental_get_tracing_count() == 1 for panel in callback._panels.values())
+    assert np.median(resident[-5:]) - np.median(resident[10:15]) < 10e6
+
+
+def _resident():
+    """Bytes of this process in memory."""
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()

@@ -45,7 +45,7 @@ class LIMEFidelity(SurrogateLoss):
     Args:
         variant: "linear"; "ridge", with a penalty of 1 on the coefficients, as lime has it, and always on a background;
             or "one_coordinate", which adds noise to one random feature per step.
-        samples: Neighbours of every row. None takes 8 for "linear" in a "gaussian" neighbourhood, and 20 for one
+        samples: Neighbours of every row. None takes 4 for "linear" in a "gaussian" neighbourhood, and 20 for one
             coordinate; otherwise the larger of 20 and twice the number of features or regions; on a background, where
             all rows have the same ones, the larger of 256 and ten times the number of features. "linear" needs more
             than features + 1 where the surrogate sees which features are kept, and 3 where there is noise.
@@ -132,7 +132,7 @@ class LIMEFidelity(SurrogateLoss):
             noise = design * tf.one_hot(place, players.count)
         else:
             linear = self.variant == "linear"
-            samples = self._count(1, 2, "", fewest=8) if linear else self._samples(players.count)
+            samples = self._count(1, 2, "", fewest=4) if linear else self._samples(players.count)
             dimensions = min(players.count, samples // 2) if linear else players.count
             design = noise = random.normal(batch.seed, (samples, dimensions))
             if dimensions < players.count:
