@@ -80,6 +80,28 @@ def test_undefined_rows_do_not_count(images):
     assert float(metric.result()) == 1
 
 
+def test_fresh_copies_share_no_state(images):
+    """Options and explainer are kept; mean, model and, if asked, name are their own."""
+    metric = ExplanationMetric("deletion", xai.Explainer("gradient", output=0), name="mine", steps=4).bind(cnn())
+    metric.update_state(*images)
+    copy, renamed = metric.fresh(), metric.fresh("other")
+    assert copy.get_config() == metric.get_config() and renamed.get_config() == {**metric.get_config(), "name": "other"}
+    assert copy.bound is None and np.isnan(copy.result()) and np.isfinite(metric.result())
+
+
+def test_rows_that_are_not_counted():
+    metric = ExplanationMetric()
+    metric.add(tf.constant([1.0, np.nan, 3.0, 5.0]), tf.constant([True, True, True, False]))
+    assert float(metric.result()) == 2
+    metric.add(tf.constant([8.0, np.inf]))
+    assert float(metric.result()) == 4
+
+
+def test_which_metrics_need_evidence():
+    needing = {name for name in METRICS if ExplanationMetric(name, "gradient").needs_evidence == "relevant"}
+    assert needing == {"average_precision", "localisation_iou", "pointing_game", "relevance_mass", "relevance_rank"}
+
+
 def test_round_trip():
     metric = ExplanationMetric("deletion", xai.Explainer("lime", samples=50), steps=4, regions="patches", name="mine")
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
@@ -95,7 +117,7 @@ def test_what_goes_wrong(images):
         ExplanationMetric("deletion", step=3)
     with pytest.raises(TypeError, match="no option 'explain'"):
         ExplanationMetric("max_sensitivity", explain=len)
-    with pytest.raises(ValueError, match=r"call `bind\(model\)` first"):
+    with pytest.raises(ValueError, match=r"call `bind\(model\)` first.*`explanation_metrics=`"):
         ExplanationMetric().update_state(*images)
     with pytest.raises(ValueError, match="`relevance_mass` needs evidence"):
         ExplanationMetric("relevance_mass").bind(cnn()).update_state(*images)

@@ -95,7 +95,7 @@ def test_inner_errors_say_where(build, rng):
     """A loss that fails inside `fit` names itself and the shapes."""
     specs = build().input
     x = keras.tree.map_structure(lambda spec: np.zeros((6, *spec.shape[1:]), "float32"), specs)
-    model = models.compiled(build(), LIMEFidelity(samples=3))
+    model = models.compiled(build(), LIMEFidelity(samples=2))
     with pytest.raises(ValueError, match="needs more than") as caught:
         fit(model, x, np.zeros(6, int))
     assert any("LIMEFidelity" in note and "(6, 2)" in note.replace("None", "6") for note in caught.value.__notes__)

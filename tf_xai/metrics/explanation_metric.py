@@ -8,7 +8,7 @@ from tf_xai.core.tracing import trace
 from tf_xai.explainer import Explainer
 from tf_xai.metrics.judge import judge
 from tf_xai.metrics.panel import read
-from tf_xai.metrics.registry import METRICS
+from tf_xai.metrics.registry import METRICS, options_of
 
 
 @keras.saving.register_keras_serializable("tf_xai")
@@ -36,6 +36,15 @@ class ExplanationMetric(keras.metrics.Mean):
         self.explainer = explainer if isinstance(explainer, Explainer) else Explainer(explainer)
         self.bound = None
 
+    @property
+    def needs_evidence(self):
+        """Which evidence the metric compares with, or None, as for an `ExplanationLoss`."""
+        return "relevant" if "evidence" in options_of(self.function) else None
+
+    def fresh(self, name=None):
+        """The same metric, or under another name, with a mean of its own and no model."""
+        return type(self)(self.metric, self.explainer, name or self.name, self.dtype, **self.options)
+
     def bind(self, model):
         """The metric at work in a model, which `update_state` explains."""
         self.bound = self.explainer.bind(model)
@@ -45,7 +54,10 @@ class ExplanationMetric(keras.metrics.Mean):
     def of(self, inputs, labels=None, evidence=None):
         """The value of every row, `(batch,)`, as a part of the graph around it."""
         target = self.bound.score.target_from(inputs, labels)
-        attributions = self.bound.attribute(inputs, target)
+        return self.judged(inputs, target, self.bound.attribute(inputs, target), evidence)
+
+    def judged(self, inputs, target, attributions, evidence=None):
+        """The same of attributions that are there already."""
         return judge(self.function, self.bound, inputs, target, attributions, evidence, **self.options)
 
     def update_state(self, inputs, labels=None, evidence=None):
@@ -57,10 +69,16 @@ class ExplanationMetric(keras.metrics.Mean):
             evidence: Masks like the inputs, for metrics that compare with them.
         """
         if self.bound is None:
-            raise ValueError("An `ExplanationMetric` works in a model: call `bind(model)` first.")
+            raise ValueError(
+                "An `ExplanationMetric` works in a model: call `bind(model)` first, or pass it to `compile` of an "
+                "`ExplainableModel` as `explanation_metrics=`."
+            )
         given = [None if tree is None else trees.tensors(tree) for tree in (inputs, labels, evidence)]
-        values = (self.of if tf.inside_function() else self._measure)(*given)
-        defined = tf.math.is_finite(values)
+        self.add((self.of if tf.inside_function() else self._measure)(*given))
+
+    def add(self, values, counted=True):
+        """Adds values of rows, `(batch,)`, where they are defined and the row is `counted`."""
+        defined = tf.math.is_finite(values) & counted
         super().update_state(tf.where(defined, values, 0.0), tf.cast(defined, tf.float32))
 
     def result(self):

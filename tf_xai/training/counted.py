@@ -2,7 +2,20 @@
 
 import tensorflow as tf
 
-from tf_xai.core import trees
+from tf_xai.core import links, trees
+
+
+def of_batch(target, score, loss, y, sample_weight):
+    """`counted` for one score, of labels and weights as `fit` takes them.
+
+    Args:
+        target: What the score explains.
+        score: The `Score`, which may be of one of several outputs.
+        loss: The compiled task loss, or those of all outputs.
+    """
+    weights = None if sample_weight is None else score.select(sample_weight)
+    ignored = getattr(links.of_output(loss, score.output, score.model), "ignore_class", None)
+    return counted(target, score.select(y), weights, ignored)
 
 
 def counted(target, labels, sample_weight, ignored):

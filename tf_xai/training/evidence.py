@@ -40,6 +40,21 @@ def split_evidence(x):
     return x[_INPUTS], keras.tree.map_structure(lambda mask: 1 - tf.cast(mask, tf.float32), x[_RELEVANT])
 
 
+def missing(name, needed, evidence, training):
+    """Whether there is no evidence for what needs some: an error in training, silence in validation.
+
+    Args:
+        name: Of the loss or metric.
+        needed: "relevant" or "irrelevant"; None where it needs no evidence.
+        evidence: The masks of the batch, or None.
+    """
+    if evidence is not None or not needed:
+        return False
+    if training:
+        raise ValueError(f"`{name}` needs evidence. Pass `tf_xai.with_evidence(x, {needed}=masks)` as `x`.")
+    return True
+
+
 def checked(masks):
     """The masks of a batch, which may come from a pipeline that nobody has looked into; None as it is."""
     words = "Evidence must hold booleans or numbers from 0 to 1. Divide masks of 0 and 255 by 255."

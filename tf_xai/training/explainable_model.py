@@ -9,6 +9,7 @@ from tf_xai.losses import base as losses_base
 from tf_xai.losses.base import Batch
 from tf_xai.tradeoff import base as tradeoff_base
 from tf_xai.training.evidence import checked, split_evidence
+from tf_xai.training.measures import Measures
 from tf_xai.training.term import State, Term, of_all_replicas, same_in_training
 
 # What a model may override to train in its own way.
@@ -40,7 +41,7 @@ class ExplainableModel(keras.Model):
         self.training_state = State(name="training_state")
         if hasattr(base, "output_names"):
             self.output_names = base.output_names
-        self._terms, self._silent, self._trains = (), (), False
+        self._terms, self._measures, self._silent, self._trains = (), Measures(None, self), (), False
         self._tradeoff, self._remembered, self._factor, self._parts = tradeoff_base.Fixed(), {}, None, []
         self._shares, self._in_step, self._shared = False, False, None
 
@@ -58,15 +59,18 @@ class ExplainableModel(keras.Model):
         loss=None,
         *,
         explanation_loss=None,
+        explanation_metrics=None,
         tradeoff=None,
         second_order="reverse",
         penalize_validation=False,
         **kwargs,
     ):
-        """Keras's `compile`, with explanation losses.
+        """Keras's `compile`, with explanation losses and metrics.
 
         Args:
             explanation_loss: One `ExplanationLoss` or a list of them.
+            explanation_metrics: What is measured on every batch, and not optimised: a name in `tf_xai.metrics.METRICS`,
+                an `ExplanationMetric`, a list of them or a dict. See `tf_xai.training.measures`.
             tradeoff: How task and explanations are weighed, an object of `tf_xai.tradeoff`. None is `Fixed()`.
             second_order: How penalties on gradients are differentiated: "reverse", reverse mode twice, or "forward",
                 reverse over forward mode, which is not for methods that loop over their points.
@@ -83,6 +87,7 @@ class ExplainableModel(keras.Model):
         self.penalize_validation, self.second_order = penalize_validation, second_order
         forward = checks.choose("second_order", second_order, {"reverse": False, "forward": True})
         self._terms = tuple(Term(entry, self, self.training_state, forward) for entry in losses)
+        self._measures = Measures(explanation_metrics, self)
         self._shares = any(term.shares for term in self._terms)
         self._tradeoff = tradeoff_base.get(tradeoff_base.Fixed() if tradeoff is None else tradeoff)
         numbers = self._tradeoff.start.items()
@@ -133,7 +138,8 @@ class ExplainableModel(keras.Model):
         shared = self._shared if self._shared is not None and self._shared.outputs is y_pred else None
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         inputs = data.to_tensors(self.base, inputs) if self._terms else inputs
-        self._silent = tuple(term.line for term in self._terms if term.lacks(irrelevant, training))
+        without = [term.line for term in self._terms if term.lacks(irrelevant, training)]
+        self._silent = (*without, *self._measures.lacking(irrelevant, training))
         step, penalties = self._step if training else None, []
         for term in self._terms:
             if term.line in self._silent:
@@ -147,6 +153,11 @@ class ExplainableModel(keras.Model):
         if not penalties or not (training or self.penalize_validation):
             return task
         return self._weigh(task, tf.add_n(penalties), training)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """The explanation metrics too: after the step, outside its tape."""
+        self._measures.update(x, y, y_pred, sample_weight, self._silent)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def _weigh(self, task, penalty, training):
         """The loss that is minimised."""
@@ -169,7 +180,7 @@ class ExplainableModel(keras.Model):
 
     @property
     def metrics(self):
-        return super().metrics + [term.metric for term in self._terms]
+        return super().metrics + [term.metric for term in self._terms] + self._measures.metrics
 
     def get_metrics_result(self):
         """Without the lines of losses that had no evidence to work on; in training with the weights that vary."""
@@ -198,7 +209,8 @@ class ExplainableModel(keras.Model):
         terms = [keras.saving.serialize_keras_object(term.loss) for term in self._terms]
         tradeoff = keras.saving.serialize_keras_object(self._tradeoff)
         own = {name: getattr(self, name) for name in ("second_order", "penalize_validation")}
-        own |= {"explanation_loss": terms, "tradeoff": tradeoff}
+        measured = [keras.saving.serialize_keras_object(metric) for metric in self._measures.metrics]
+        own |= {"explanation_loss": terms, "explanation_metrics": measured, "tradeoff": tradeoff}
         return {**super().get_compile_config(), **own} if self.compiled else {}
 
     def compile_from_config(self, config):

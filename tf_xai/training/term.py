@@ -10,7 +10,8 @@ import tensorflow as tf
 from tf_xai.core import checks, links, trees
 from tf_xai.core.gradients import by_forward_mode, gradients_of_each, with_gradient
 from tf_xai.losses.kinks import warn_of_kinks
-from tf_xai.training.counted import counted
+from tf_xai.training import counted
+from tf_xai.training.evidence import missing
 
 # An automatic weight that is not set yet.
 UNSET = -1.0
@@ -44,23 +45,13 @@ class Term:
         return by_gradient and not self._forward and self.loss.every == self.loss.fraction == 1
 
     def lacks(self, evidence, training):
-        """Whether there is no evidence for a loss that needs some: an error in training, silence in validation."""
-        if evidence is not None or not self.loss.needs_evidence:
-            return False
-        if training:
-            raise ValueError(
-                f"`{type(self.loss).__name__}` needs evidence. Pass `tf_xai.with_evidence(x, "
-                f"{self.loss.needs_evidence}=masks)` as `x`."
-            )
-        return True
+        """Whether there is no evidence for a loss that needs some."""
+        return missing(type(self.loss).__name__, self.loss.needs_evidence, evidence, training)
 
     def target(self, y, outputs, sample_weight):
         """What is explained, and the weight of every row or None."""
-        labels = self.score.select(y)
-        target = self.loss.target(self.score, labels, outputs)
-        weights = None if sample_weight is None else self.score.select(sample_weight)
-        compiled = links.of_output(self._model.loss, self.score.output, self.score.model)
-        return counted(target, labels, weights, getattr(compiled, "ignore_class", None))
+        target = self.loss.target(self.score, self.score.select(y), outputs)
+        return counted.of_batch(target, self.score, self._model.loss, y, sample_weight)
 
     def penalty(self, batch, shared, step):
         """The mean penalty of a batch, each row times its weight; the log has it without the weights.
