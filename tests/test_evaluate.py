@@ -1,11 +1,17 @@
 """`evaluate`: its table against the metrics themselves, and that it tells good explainers from bad ones."""
 
+from pathlib import Path
+
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 
 import tf_xai as xai
 from tests.models import linear, mlp
+from tf_xai.evaluating import _row
+
+MODELS = Path(__file__).parents[1] / "saved_models"
 
 
 @pytest.fixture
@@ -60,10 +66,84 @@ def test_the_model_is_left_alone(data):
         np.testing.assert_array_equal(before, after)
 
 
+def test_what_an_explanation_costs(data):
+    explainers = ["gradient", xai.Explainer("integrated_gradients", steps=16), "occlusion"]
+    table = xai.evaluate(mlp(), *data, explainers, "sparseness", batch_size=10)
+    cost = table["passes per row"]
+    assert list(cost) == ["forward", "backward"] and cost.iloc[3:].isna().all(axis=None), "controls explain nothing"
+    assert cost.iloc[:3].to_numpy().tolist() == [[1, 1], [16, 16], [5, 0]]
+
+
+def test_between_random_and_the_oracle_on_a_linear_model(rng):
+    """Contributions are the best order there is, and their opposite is worse than none."""
+    x = np.abs(rng.normal(size=(40, 3))).astype("float32")
+    explainers = {"true": xai.Explainer("gradient_input"), "exact": xai.Explainer("exact_shap")}
+    metrics = {"deletion": {"steps": 3}, "insertion": {"steps": 3}, "comprehensiveness": {}, "sufficiency": {}}
+    controls = ("random", "weights", "oracle")
+    table = xai.evaluate(
+        linear(), x, np.zeros(40, "int32"), explainers, {**metrics, "sparseness": {}}, controls=controls
+    )
+    assert list(table.index) == ["true", "exact", *controls]
+    for metric in metrics:
+        normalised = table[metric, "normalised"]
+        np.testing.assert_allclose(normalised[["true", "exact", "oracle"]], 1, rtol=1e-4)
+        assert normalised["random"] == 0 and normalised["weights"] < 0.9
+    assert table["sparseness", "normalised"].isna().all() and np.isnan(table.loc["oracle", ("sparseness", "mean")])
+    # Where the largest slope is the smallest contribution, the slopes are an order for the worse.
+    steep = x * [4.0, 1.0, 0.2] + [8.0, 2.0, 0.5]
+    against = linear(np.array([[1.0], [2.0], [6.0]], "float32"))
+    table = xai.evaluate(against, steep.astype("float32"), None, "gradient", metrics, controls=("random", "oracle"))
+    assert all(table.loc["gradient", (metric, "normalised")] < -0.5 for metric in metrics)
+
+
+def test_normalised_needs_both_ends(data):
+    for controls in (("random",), ("oracle",), ()):
+        table = xai.evaluate(mlp(), *data, "gradient_input", "deletion", controls=controls)
+        assert list(table["deletion"]) == ["mean", "low", "high", "rows"]
+
+
+@pytest.mark.parametrize("name", ["digits_plain", "digits_right_reasons"])
+def test_oracle_then_explainer_then_random_on_digits(name):
+    _, (x, y) = xai.datasets.digits()
+    shown, _ = xai.datasets.decoy(x[::50], y[::50], informative=False, seed=1)
+    model = keras.saving.load_model(MODELS / f"{name}.keras")
+    patches = {"regions": "patches"}
+    metrics = {"deletion": patches, "insertion": patches}
+    table = xai.evaluate(model, shown, y[::50], "integrated_gradients", metrics, controls=("random", "oracle"))
+    deletion, insertion = table["deletion", "mean"], table["insertion", "mean"]
+    assert deletion["oracle"] < deletion["integrated_gradients"] < deletion["random"]
+    assert insertion["oracle"] > insertion["integrated_gradients"] > insertion["random"]
+    with pytest.raises(ValueError, match=r"at most 64 of them. Received: 784 in a row. Pass `regions=`"):
+        xai.evaluate(model, shown[:2], None, "gradient", "deletion", controls="oracle")
+
+
+def test_rows_that_are_no_numbers_are_left_out(data):
+    x, y = data[0].copy(), data[1]
+    x[3] = np.nan
+    table = xai.evaluate(mlp(), x, y, "gradient_input", ["deletion", "sparseness"], controls="random")
+    clean = xai.evaluate(mlp(), np.delete(x, 3, 0), np.delete(y, 3), "gradient_input", "deletion", controls=())
+    assert (table["deletion", "rows"] == 39).all() and clean["deletion", "rows"].tolist() == [39]
+    assert np.isfinite(table["deletion"]).all(axis=None)
+
+
+def test_the_bounds_cover_the_mean_as_often_as_they_say(rng):
+    """A mean of 30 exponential draws, 400 times."""
+    draws = rng.exponential(size=(400, 30))
+    rows = [_row({"metric": each}, {}, 0.9) for each in draws]
+    covered = np.mean([row["metric", "low"] < 1 < row["metric", "high"] for row in rows])
+    assert 0.82 < covered < 0.93
+
+
 def test_what_goes_wrong(data):
     with pytest.raises(ValueError, match="Unknown `controls`"):
-        xai.evaluate(mlp(), *data, controls=["oracle"])
+        xai.evaluate(mlp(), *data, controls=["oracel"])
     with pytest.raises(ValueError, match="`confidence` must lie between 0 and 1"):
         xai.evaluate(mlp(), *data, confidence=95)
     with pytest.raises(ValueError, match="an entry for every row"):
         xai.evaluate(mlp(), data[0], data[1][:3])
+    with pytest.raises(ValueError, match="`metrics` must name at least one"):
+        xai.evaluate(mlp(), *data, metrics=())
+    with pytest.raises(ValueError, match="`explainers` must name at least one"):
+        xai.evaluate(mlp(), *data, explainers=[])
+    with pytest.raises(ValueError, match=r"different names. Received \['random'\] as both"):
+        xai.evaluate(mlp(), *data, explainers={"random": "gradient"})

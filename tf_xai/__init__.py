@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "core": ["baselines", "regions"],
         "core.score": ["Score"],
-        "evaluating": ["evaluate"],
+        "evaluating": ["evaluate", "plot_evaluation"],
         "explainer": ["Explainer"],
         "explaining": ["explain"],
         "explanation": ["Explanation"],

@@ -1,4 +1,4 @@
-"""Controls: attributions that know nothing of the model, which show what a metric of others is worth."""
+"""Controls: attributions beside those of an explainer, which show what a metric of them is worth."""
 
 import tensorflow as tf
 
@@ -20,4 +20,9 @@ def of_random_weights(bound, inputs, target, attributions):
     return randomised.under(pairs, lambda: bound.attribute(inputs, target))
 
 
-CONTROLS = {"random": random_like, "weights": of_random_weights}
+def its_own(bound, inputs, target, attributions):
+    """The attributions themselves, in whose place the metrics of `oracle.ORACLES` put what suits them best."""
+    return attributions
+
+
+CONTROLS = {"random": random_like, "weights": of_random_weights, "oracle": its_own}

@@ -3,13 +3,15 @@
 from tf_xai.core import checks
 from tf_xai.metrics.controls import CONTROLS
 from tf_xai.metrics.judge import judge
+from tf_xai.metrics.oracle import ORACLES
 from tf_xai.metrics.registry import GIVEN, METRICS, MODEL_METRICS, options_of
 
 
 class Panel:
     """The lines of a log: `xai_<metric>`, with several explainers `xai_<explainer>_<metric>`.
 
-    Metrics of the model alone have one line. Controls are those of the first explainer, `xai_<metric>_<control>`.
+    Metrics of the model alone have one line. Controls are those of the first explainer, `xai_<metric>_<control>`; the
+    oracle is one of the metrics in `ORACLES` only.
 
     Args:
         bound: A dict of name to bound explainer.
@@ -27,9 +29,10 @@ class Panel:
         results = {}
         for number, (name, bound) in enumerate(self.bound.items()):
             target = bound.score.target_from(inputs, labels)
-            say = lambda metrics, values, bound=bound, target=target: {
-                metric: judge(METRICS[metric], bound, inputs, target, values, evidence, **options)
+            say = lambda metrics, values, known=METRICS, bound=bound, target=target: {
+                metric: judge(known[metric], bound, inputs, target, values, evidence, **options)
                 for metric, options in metrics.items()
+                if metric in known
             }
             if number == 0:
                 results |= {f"xai_{metric}": values for metric, values in say(self.of_model, None).items()}
@@ -40,7 +43,8 @@ class Panel:
             own = say(self.of_attributions, attributions)
             results |= {f"{prefix}{metric}": values for metric, values in own.items()}
             for control, make in self.controls.items() if number == 0 else ():
-                values = say(self.of_attributions, make(bound, inputs, target, attributions))
+                known = ORACLES if control == "oracle" else METRICS
+                values = say(self.of_attributions, make(bound, inputs, target, attributions), known)
                 results |= {f"xai_{metric}_{control}": each for metric, each in values.items()}
         return results
 
