@@ -2,7 +2,6 @@
 
 import itertools
 import time
-import warnings
 
 import keras
 import numpy as np
@@ -122,7 +121,7 @@ class ExplanationMetrics(keras.callbacks.Callback):
         """
         traced = self._traced(tuple(metrics or self.metrics))
         parts = [traced(*batch) for batch in itertools.islice(self._probe.batches(self.batch_size), batches)]
-        return {name: _mean(name, np.concatenate([part[name] for part in parts]), self._rows) for name in parts[0]}
+        return {name: probe.mean(name, np.concatenate([part[name] for part in parts]), self._rows) for name in parts[0]}
 
     def _within_budget(self):
         epoch = time.perf_counter() - self._began
@@ -149,17 +148,3 @@ class ExplanationMetrics(keras.callbacks.Callback):
             chosen = {name: self.metrics[name] for name in metrics}
             self._panels[metrics] = trace(Panel(self._probe.bound, chosen, self.controls))
         return self._panels[metrics]
-
-
-def _mean(name, values, rows):
-    """The mean over the rows where the metric is defined, with a warning that counts the others, by their numbers."""
-    undefined = np.flatnonzero(~np.isfinite(values))
-    if not undefined.size:
-        return float(values.mean())
-    warnings.warn(
-        f"`{name}` is undefined for {undefined.size} of {values.size} probe rows ({checks.rows(rows[undefined])}), and "
-        "left out there: the score does not change or is not finite, attributions are constant, or there is no "
-        "evidence.",
-        stacklevel=4,
-    )
-    return float(values[np.isfinite(values)].mean()) if undefined.size < values.size else float("nan")

@@ -1,10 +1,12 @@
 """Probe: the examples that a callback explains at the end of an epoch."""
 
+import warnings
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_xai.core import data, trees
+from tf_xai.core import checks, data, trees
 from tf_xai.explainer import Explainer
 
 
@@ -82,3 +84,17 @@ def by_name(explainers):
 
 def _explainer(explainer):
     return explainer if isinstance(explainer, Explainer) else Explainer(explainer)
+
+
+def mean(name, values, rows):
+    """The mean over the rows where the metric is defined, with a warning that counts the others, by their numbers."""
+    undefined = np.flatnonzero(~np.isfinite(values))
+    if not undefined.size:
+        return float(values.mean())
+    warnings.warn(
+        f"`{name}` is undefined for {undefined.size} of {values.size} probe rows ({checks.rows(rows[undefined])}), and "
+        "left out there: the score does not change or is not finite, attributions are constant, or there is no "
+        "evidence.",
+        stacklevel=4,
+    )
+    return float(values[np.isfinite(values)].mean()) if undefined.size < values.size else float("nan")
