@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from tf_xai import Explainer, cli, losses, metrics, tradeoff
+from tf_xai import Explainer, callbacks, cli, losses, metrics, tradeoff
 from tf_xai.attributions import METHODS
 from tf_xai.datasets import decoy, digits
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 def test_the_code_of_the_readme_runs(tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     monkeypatch.chdir(tmp_path)
     names = {}
     for block in blocks:
@@ -44,9 +44,9 @@ def test_the_guide_names_every_loss_and_trade_off():
         assert re.search(rf"`{name}\b", guide), name
 
 
-def test_the_readme_names_every_metric():
+def test_the_readme_names_every_metric_and_callback():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in set(metrics.__all__) - {"METRICS"}:
+    for name in {*metrics.__all__, *callbacks.__all__} - {"METRICS"}:
         assert re.search(rf"\b{name}\b", readme), name
 
 

@@ -31,8 +31,9 @@ class ExplanationMetrics(keras.callbacks.Callback):
         explainers: A name, an `Explainer`, a list of them, or a dict of name to explainer.
         metrics: Names in `tf_xai.metrics.METRICS`, or a dict of these to their options, such as
             `{"deletion": {"regions": "patches"}}`.
-        control: Whether to report controls: True for "random" ones, or a list of these and "weights", what the first
-            explainer says of the model with random weights.
+        control: Whether to report controls: True for "random" ones, or a list of these, of "weights", what the first
+            explainer says of the model with random weights, and of "oracle", for metrics of removal the best order of
+            features that trying finds.
         evidence: Masks like `x` of where the reason is, for metrics that compare with them.
         every: Epochs, or batches, from one measurement to the next; the lines keep their values in between.
         unit: Of `every`, "epoch" or "batch".
