@@ -56,3 +56,10 @@ def test_topk_agreement(rng):
     for k, count in ((None, 3), (7, 7), (99, 30)):
         expected = [len(top(x, count) & top(y, count)) / count for x, y in zip(a, b, strict=True)]
         np.testing.assert_allclose(metrics.topk_agreement(tf.constant(a), tf.constant(b), k=k), expected, rtol=1e-6)
+
+
+def test_topk_agreement_of_nothing_is_undefined():
+    a = np.array([[1.0, 2.0], [0.0, 0.0], [np.nan, 1.0], [3.0, 3.0]], "float32")
+    b = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [1.0, 2.0]], "float32")
+    for pair in ((a, b), (b, a)):
+        np.testing.assert_array_equal(metrics.topk_agreement(*map(tf.constant, pair), k=1), [1, np.nan, np.nan, 0])

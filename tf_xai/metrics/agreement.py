@@ -25,7 +25,8 @@ def topk_agreement(attributions, other, *, k=None):
         attributions, other: Trees of `(batch, ...)`, of one shape.
         k: How many features; None is a tenth of them, at least one.
 
-    Returns: `(batch,)`, 0 to 1. Of ties the first features count.
+    Returns: `(batch,)`, 0 to 1; NaN where one of both is not finite, or nothing but zeros. Of ties the first features
+        count.
 
     Reference: Krishna et al., 2022 (feature agreement), https://arxiv.org/abs/2202.01602
     """
@@ -37,4 +38,6 @@ def topk_agreement(attributions, other, *, k=None):
         places = tf.argsort(tf.argsort(sizes, axis=1, direction="DESCENDING", stable=True), axis=1)
         return tf.cast(places < k, tf.float32)
 
-    return tf.reduce_sum(chosen(first) * chosen(second), axis=1) / tf.cast(k, tf.float32)
+    share = tf.reduce_sum(chosen(first) * chosen(second), axis=1) / tf.cast(k, tf.float32)
+    says = lambda sizes: tf.math.is_finite(tf.reduce_sum(sizes, axis=1)) & (tf.reduce_max(sizes, axis=1) > 0)
+    return tf.where(says(first) & says(second), share, float("nan"))

@@ -1,7 +1,8 @@
 """Metrics of whether attributions lie where people say that the reason is.
 
 All take `evidence`, a tree like the inputs, or that broadcasts to it: above 0 where the reason is. In images the
-channels of a pixel go together, by their sum. Without evidence in a row its value is NaN.
+channels of a pixel go together, by their sum. Without evidence in a row, or with attributions that are not finite, its
+value is NaN.
 """
 
 import tensorflow as tf
@@ -109,7 +110,10 @@ def _flat(inputs, attributions, evidence):
         _like(tf.cast(tf.cast(mask, tf.float32) > 0, tf.float32), value)
         for mask, value in zip(masks, values, strict=True)
     ]
-    return ranks.side_by_side(values), ranks.side_by_side(marked)
+    values, marked = ranks.side_by_side(values), ranks.side_by_side(marked)
+    # What is not a number has no order: such a row counts as one without evidence, which has no value.
+    finite = tf.reduce_all(tf.math.is_finite(values), axis=1, keepdims=True)
+    return values, tf.where(finite, marked, 0.0)
 
 
 def _like(mask, value):

@@ -21,7 +21,8 @@ def parameter_randomisation(score, inputs, target, attributions, *, explain, see
         explain: A bound explainer of the model.
         seed: Integer.
 
-    Returns: `(batch,)`, -1 to 1; NaN where one of both is constant in some layer.
+    Returns: `(batch,)`, -1 to 1; NaN where one of both is constant in some layer, and in a model without trainable
+        weights, where there is nothing to draw.
     Cost: an explanation for every layer with weights.
 
     Reference: Adebayo et al., 2018, https://arxiv.org/abs/1810.03292
@@ -32,7 +33,7 @@ def parameter_randomisation(score, inputs, target, attributions, *, explain, see
         pairs += randomised.draws(variables, random.fold(seed, number))
         after = randomised.under(pairs, lambda: explain(inputs, target))
         found.append(statistics.spearman(before, sizes(after)))
-    return tf.add_n(found) / len(found)
+    return tf.add_n(found) / len(found) if found else _undefined(before)
 
 
 def efficient_mprt(score, inputs, target, attributions, *, explain, seed=0):
@@ -46,11 +47,13 @@ def efficient_mprt(score, inputs, target, attributions, *, explain, seed=0):
     Args:
         score, inputs, target, attributions, explain, seed: As for `parameter_randomisation`.
 
-    Returns: `(batch,)`; NaN where all attributions are alike. Cost: one explanation.
+    Returns: `(batch,)`; NaN where all attributions are alike, and without trainable weights. Cost: one explanation.
 
     Reference: Hedström et al., 2023, https://arxiv.org/abs/2401.06465
     """
     inputs, pairs = trees.tensors(inputs), randomised.draws(score.model.trainable_variables, seed)
+    if not pairs:
+        return _undefined(trees.columns(trees.tensors(attributions)))
     after = statistics.entropy(trees.columns(randomised.under(pairs, lambda: explain(inputs, target))))
     before = statistics.entropy(trees.columns(trees.tensors(attributions)))
     return (after - before) / before
@@ -79,3 +82,7 @@ def random_logit(score, inputs, target, attributions, *, explain, seed=0):
     others = random.uniform(seed, tf.shape(target)) * (classes - 1)
     other = (target + 1 + tf.cast(others, target.dtype)) % classes
     return statistics.spearman(trees.columns(trees.tensors(attributions)), trees.columns(explain(inputs, other)))
+
+
+def _undefined(columns):
+    return tf.fill(tf.shape(columns)[:1], float("nan"))
