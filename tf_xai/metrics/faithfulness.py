@@ -31,7 +31,8 @@ def infidelity(
 
     Returns: `(batch,)`, 0 or more, in squared units of the score. Normalised, a share: 1 is no better than to say
         nothing; NaN where the score does not change.
-    Properties: 0 for the contributions of a linear model. Differentiable. Cost: `samples + 1` forward passes.
+    Properties: 0 for the contributions of a linear model. Differentiable. Cost: `samples + 1` forward passes. Judge
+        logits (`space="logit"`): a saturated probability hardly feels small changes, whatever is said of them.
 
     Reference: Yeh et al., 2019, https://arxiv.org/abs/1901.09392
     """
