@@ -34,16 +34,15 @@ def right_reasons(model, x, y, mask, own):
     return tf.reduce_mean(tf.reduce_sum(flat(tf.square(mask * slope)), axis=1))
 
 
-def lime_fidelity(model, x, y, mask, samples=4, dimensions=2, scale=0.5):
-    """Least squares with intercept on shared noise in a random subspace: one QR factorisation."""
-    noise = tf.random.normal((samples, dimensions))
-    moves = tf.matmul(noise, tf.random.normal((dimensions, x.shape[1]))) / dimensions**0.5
-    z = tf.reshape(x + scale * moves[:, None], [-1, x.shape[1]])
+def lime_fidelity(model, x, y, mask, samples=60, scale=0.5):
+    """Least squares with intercept on shared noise: one QR factorisation."""
+    noise = tf.random.normal((samples, x.shape[1]))
+    z = tf.reshape(x + scale * noise[:, None], [-1, x.shape[1]])
     values = tf.reshape(of_class(model(z, training=False), tf.tile(y, [samples])), [samples, -1])
     basis, _ = tf.linalg.qr(noise - tf.reduce_mean(noise, axis=0))
     values -= tf.reduce_mean(values, axis=0)
     left = values - tf.matmul(basis, tf.matmul(basis, values, transpose_a=True))
-    residual = tf.reduce_sum(tf.square(left), axis=0) / (samples - 1 - dimensions)
+    residual = tf.reduce_sum(tf.square(left), axis=0) / (samples - 1 - x.shape[1])
     return tf.reduce_mean(residual / (tf.reduce_sum(tf.square(values), axis=0) / (samples - 1)))
 
 

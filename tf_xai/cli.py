@@ -81,6 +81,7 @@ def _table(options):
     """What `evaluate` says of the files."""
     import keras
 
+    import tf_xai.training  # noqa: F401, a model saved with its losses is one of its classes
     from tf_xai.evaluating import METRICS_BY_DEFAULT, evaluate
 
     x, beside = _arrays(options.data, options.rows)

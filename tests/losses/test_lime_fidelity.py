@@ -50,12 +50,13 @@ def test_linear_models_are_explained_fully(variant, normalize, x, rng):
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0])
-@pytest.mark.parametrize("samples", [9, 40])
+@pytest.mark.parametrize("samples", [None, 9, 40])
 def test_least_squares(samples, scale, x):
     """Residual and variance with their degrees of freedom: 1 less adjusted R^2."""
-    moves = scale * noise(samples, 4)
+    count = samples or 20
+    moves = scale * noise(count, 4)
     values = neighbours(x.astype("float64"), moves)
-    residual = least_squares(moves, values) / (samples - 5)
+    residual = least_squares(moves, values) / (count - 5)
     raw = rows(LIMEFidelity(samples=samples, scale=scale, normalize=False), quadratic(), x, ZEROS)
     np.testing.assert_allclose(raw, residual, rtol=1e-3)
     shares = rows(LIMEFidelity(samples=samples, scale=scale), quadratic(), x, ZEROS)
@@ -122,31 +123,38 @@ def test_gradient_by_finite_differences(variant, normalize, x):
     assert_gradients_by_finite_differences(model, lambda: rows(loss, model, x, y))
 
 
-@pytest.mark.parametrize("samples", [3, None, 5, 7])
-def test_few_samples_lie_in_a_random_subspace(samples, x):
-    """Half as many dimensions as samples; every feature has noise of the right size, `g` sees directions."""
+def subspace(samples, step=0):
+    """The design and the moves of few samples of four features, before their scale."""
+    width = samples // 2
+    directions = tf.linalg.qr(random.normal(random.fold(tf.constant([0, step]), 1), (4, width)))[0].numpy()
+    np.testing.assert_allclose(directions.T @ directions, np.eye(width), atol=1e-6)
+    design = noise(samples, width, step)
+    return design, np.sqrt(4 / width) * design @ directions.T
+
+
+@pytest.mark.parametrize("step", [0, 1])
+@pytest.mark.parametrize("samples", [3, 5, 7])
+def test_few_samples_lie_in_a_random_subspace(samples, step, x):
+    """Half as many orthonormal directions as samples, which `g` sees; the noise is as long as without."""
+    design, moves = subspace(samples, step)
+    values = neighbours(x.astype("float64"), 0.3 * moves)
+    residual = least_squares(design, values) / (samples - 1 - samples // 2)
     loss = lambda normalize: LIMEFidelity(samples=samples, scale=0.3, normalize=normalize)
-    count = samples or 4
-    width = count // 2
-    design = noise(count, width)
-    directions = random.normal(random.fold(tf.constant([0, 0]), 1), (width, 4)).numpy().astype("float64")
-    moves = 0.3 * design @ directions / np.sqrt(width)
-    values = neighbours(x.astype("float64"), moves)
-    residual = least_squares(design, values) / (count - 1 - width)
-    np.testing.assert_allclose(rows(loss(False), quadratic(), x, ZEROS), residual, rtol=2e-3)
-    np.testing.assert_allclose(
-        rows(loss(True), quadratic(), x, ZEROS), residual / values.var(axis=0, ddof=1), rtol=2e-3
-    )
+    at = {"step": step}
+    np.testing.assert_allclose(rows(loss(False), quadratic(), x, ZEROS, **at), residual, rtol=2e-3)
+    shares = residual / values.var(axis=0, ddof=1)
+    np.testing.assert_allclose(rows(loss(True), quadratic(), x, ZEROS, **at), shares, rtol=2e-3)
 
 
 def test_images_need_no_more_neighbours(rng):
     x = rng.normal(size=(4, 6, 6, 3)).astype("float32")
     model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    assert np.max(np.abs(rows(LIMEFidelity(), model, x, ZEROS[:4]))) < 1e-9
+    assert np.max(np.abs(rows(LIMEFidelity(samples=4), model, x, ZEROS[:4]))) < 1e-9
     curved = keras.Sequential([model, keras.layers.Activation("tanh")])
     curved.compile("sgd", "mse")
-    assert np.min(rows(LIMEFidelity(), curved, x, ZEROS[:4])) > 1e-4
+    assert np.min(rows(LIMEFidelity(samples=4), curved, x, ZEROS[:4])) > 1e-4
+    assert np.max(rows(LIMEFidelity("one_coordinate"), curved, x, ZEROS[:4])) > 0
 
 
 @pytest.mark.parametrize("variant", ["linear", "one_coordinate"])

@@ -39,9 +39,11 @@ class ExplanationMetrics(keras.callbacks.Callback):
         unit: Of `every`, "epoch" or "batch".
         batch_size: Rows of the probe explained at once.
         budget: The share of an epoch's seconds that measuring may take, such as 0.1, once it is compiled. Fewer rows
-            are measured then, drawn at random and in batches of at most 16; where that is not enough, metrics take
-            turns; where that is not, epochs pass without any, see `callbacks.budget`. Two more lines say what was
-            measured: `xai_probe_rows` and `xai_probe_metrics`. `evaluate` measures all.
+            are measured then, drawn at random, in batches of 16; rows that fill no batch are left out. Where that is
+            not enough, metrics take turns, each compiled in its first one; where that is not, epochs pass without any,
+            see `callbacks.budget`. Two more lines say what was measured: `xai_probe_rows` and `xai_probe_metrics`. What
+            was not has its last value, and values move with the rows: they are for watching, and not for
+            `EarlyStopping` or `ParetoCheckpoint`. `evaluate` measures all batches.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class ExplanationMetrics(keras.callbacks.Callback):
         checks.choose("unit", unit, dict.fromkeys(("epoch", "batch")))
         self.x, self.y, self.evidence = probe.read(x, y, evidence)
         self.explainers, self.metrics = by_name(explainers), read(metrics)
+        control = [control] if isinstance(control, str) else control
         self.controls = {True: ("random",), False: ()}[control] if isinstance(control, bool) else tuple(control)
         for name in self.controls:
             checks.choose("control", name, CONTROLS)
@@ -81,19 +84,19 @@ class ExplanationMetrics(keras.callbacks.Callback):
         """A probe in which the first batches are a sample of all rows, and every batch is of one size."""
         self.batch_size = size = min(self.batch_size, budgets.ROWS, len(self._rows))
         self._rows = np.random.default_rng(0).permutation(self._rows)[: len(self._rows) // size * size]
-        drawn = lambda tree: None if tree is None else trees.map_leaves(lambda x: x[self._rows], data.arrays(tree))
+        some = lambda leaf: np.asarray(leaf)[self._rows]
+        drawn = lambda tree: None if tree is None else trees.map_leaves(some, data.arrays(tree))
         self.x, self.y, self.evidence = drawn(self.x), drawn(self.y), drawn(self.evidence)
         self.budget = budgets.Budget(share, len(self._rows) // size, self.metrics)
 
     def on_train_begin(self, logs=None):
-        self._training = True
+        self.lines = {}
+        if self.budget is not None:
+            self.budget.start()
         self._prepare()
 
-    def on_train_end(self, logs=None):
-        self._training = False
-
     def on_epoch_begin(self, epoch, logs=None):
-        self._began = time.perf_counter()
+        self._training, self._began = True, time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
         if self.unit == "batch" and self.model.optimizer.iterations % self.every == 0:
@@ -102,8 +105,12 @@ class ExplanationMetrics(keras.callbacks.Callback):
             logs.update(self.lines)
 
     def on_epoch_end(self, epoch, logs=None):
-        if (self.unit == "epoch" and epoch % self.every == 0) or not self.lines:
-            self.lines = self.measure() if self.budget is None else {**self.lines, **self._within_budget()}
+        self._training, seconds = False, time.perf_counter() - self._began
+        due = (self.unit == "epoch" and epoch % self.every == 0) or not self.lines
+        if self.budget is not None:
+            self.lines |= self._within_budget(seconds, due)
+        elif due:
+            self.lines = self.measure()
         logs.update(self.lines)
 
     def on_test_end(self, logs=None):
@@ -120,22 +127,25 @@ class ExplanationMetrics(keras.callbacks.Callback):
             metrics: Some of their names; all where None.
             batches: So many of the probe; all where None.
         """
-        traced = self._traced(tuple(metrics or self.metrics))
+        if self._probe is None:
+            raise ValueError("There is nothing to measure yet: pass the callback to `fit` or `evaluate` first.")
+        for name in metrics or ():
+            checks.choose("metrics", name, self.metrics)
+        traced = self._traced(tuple(self.metrics if metrics is None else metrics))
         parts = [traced(*batch) for batch in itertools.islice(self._probe.batches(self.batch_size), batches)]
         return {name: probe.mean(name, np.concatenate([part[name] for part in parts]), self._rows) for name in parts[0]}
 
-    def _within_budget(self):
-        epoch = time.perf_counter() - self._began
-        metrics, batches = self.budget.plan()
-        done = {"xai_probe_rows": float(batches * self.batch_size), "xai_probe_metrics": float(len(metrics))}
-        if not metrics:
-            return done
-        if metrics not in self._panels:
+    def _within_budget(self, seconds, due):
+        """The lines after an epoch of so many seconds: what the budget pays for, and nothing where none is due."""
+        metrics, batches = self.budget.plan(seconds)
+        if not (due and metrics):
+            return _done(0, 0)
+        if metrics == tuple(self.metrics) and metrics not in self._panels:
             self._traced(metrics)(*next(self._probe.batches(self.batch_size)))  # compiles, which does not count
         start = time.perf_counter()
         lines = self.measure(metrics, batches)
-        self.budget.spent(time.perf_counter() - start, epoch)
-        return {**lines, **done}
+        self.budget.spent(time.perf_counter() - start)
+        return {**lines, **_done(batches * self.batch_size, len(metrics))}
 
     def _prepare(self):
         fresh = Probe(self.model, self.x, self.y, self.explainers, self.evidence)
@@ -149,3 +159,8 @@ class ExplanationMetrics(keras.callbacks.Callback):
             chosen = {name: self.metrics[name] for name in metrics}
             self._panels[metrics] = trace(Panel(self._probe.bound, chosen, self.controls))
         return self._panels[metrics]
+
+
+def _done(rows, metrics):
+    """The lines that say what a budget has paid for."""
+    return {"xai_probe_rows": float(rows), "xai_probe_metrics": float(metrics)}

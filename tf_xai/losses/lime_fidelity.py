@@ -22,10 +22,11 @@ class LIMEFidelity(SurrogateLoss):
     and new at every step, so one QR factorisation serves them all. Mean and variance count degrees of freedom: the
     penalty is `1 - R^2`, adjusted.
 
-    Few neighbours do for many features: with fewer than twice as many, those of a step lie in a random subspace of half
-    as many dimensions as neighbours, new at every step, in which `g` is fitted. (A model that is linear in all
-    subspaces is linear. Every feature has noise of the same size as without; in expectation a step is as good, by the
-    regressions of `benchmarks/RESULTS.md`, and costs a fraction.)
+    Fewer neighbours than twice the features lie in a random subspace, new at every step, of half as many dimensions `D`
+    as neighbours, in which `g` is fitted: `e_s ~ N(0, scale^2 d / D)` along its orthonormal directions, `d` features in
+    all. That costs a fraction, and drives at the same models, the linear ones, but is not the same number: a curvature
+    that all directions share counts up to `d / D` times as much, and single steps differ widely. Set the weight by hand
+    then, and do not stop or choose by the line, of which validation has a single draw.
 
     Other neighbourhoods than this "gaussian" one:
 
@@ -45,10 +46,10 @@ class LIMEFidelity(SurrogateLoss):
     Args:
         variant: "linear"; "ridge", with a penalty of 1 on the coefficients, as lime has it, and always on a background;
             or "one_coordinate", which adds noise to one random feature per step.
-        samples: Neighbours of every row. None takes 4 for "linear" in a "gaussian" neighbourhood, and 20 for one
-            coordinate; otherwise the larger of 20 and twice the number of features or regions; on a background, where
-            all rows have the same ones, the larger of 256 and ten times the number of features. "linear" needs more
-            than features + 1 where the surrogate sees which features are kept, and 3 where there is noise.
+        samples: Neighbours of every row. None takes the larger of 20 and twice the number of features or regions, and
+            20 for one coordinate; on a background, where all rows have the same ones, the larger of 256 and ten times
+            the number of features. "linear" needs at least 3 around the row, and features + 2 where the surrogate sees
+            which features are kept.
         scale: Standard deviation of the noise of "gaussian", in units of the inputs (0.5 for standardised columns).
         normalize: Whether to divide by the variance of `f` on the neighbourhood, so that flattening `f` earns nothing.
             Without it the penalty is in squared units of the score.
@@ -130,14 +131,14 @@ class LIMEFidelity(SurrogateLoss):
             place = tf.cast(random.uniform(random.fold(batch.seed, 1), ()) * players.count, tf.int32)
             design = random.normal(batch.seed, (self._samples(1), 1))
             noise = design * tf.one_hot(place, players.count)
+        elif self.variant == "linear" and (self.samples or 2 * players.count) < 2 * players.count:
+            dimensions = self._samples(1) // 2
+            design = random.normal(batch.seed, (self.samples, dimensions))
+            drawn = random.normal(random.fold(batch.seed, 1), (players.count, dimensions))
+            directions, _ = tf.linalg.qr(drawn)
+            noise = (players.count / dimensions) ** 0.5 * tf.matmul(design, directions, transpose_b=True)
         else:
-            linear = self.variant == "linear"
-            samples = self._count(1, 2, "", fewest=4) if linear else self._samples(players.count)
-            dimensions = min(players.count, samples // 2) if linear else players.count
-            design = noise = random.normal(batch.seed, (samples, dimensions))
-            if dimensions < players.count:
-                directions = random.normal(random.fold(batch.seed, 1), (dimensions, players.count))
-                noise = tf.matmul(design, directions) / dimensions**0.5
+            design = noise = random.normal(batch.seed, (self._samples(players.count), players.count))
         values = neighbourhoods.moved(score, batch, players, self.scale * noise)
         return Neighbours(design, values, tf.ones([design.shape[0]]))
 
@@ -146,7 +147,8 @@ class LIMEFidelity(SurrogateLoss):
 
     def _samples(self, columns):
         """The neighbours of every row: but for a ridge, enough for the fit to leave something over."""
-        instead = "`variant='one_coordinate'`" if self.neighbourhood == "gaussian" else "`regions=` of more features"
+        few = "`samples=4`, which vary in a random subspace," if self.variant == "linear" else "`variant='linear'`"
+        instead = few if self.neighbourhood == "gaussian" else "`regions=` of more features"
         return self._count(columns, 1 if self.variant == "ridge" else columns + 1, instead)
 
     def get_config(self):
