@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tf_xai as xai
 from tests.models import mlp
 from tf_xai import cli
 
@@ -96,3 +97,17 @@ def test_help_comes_without_tensorflow():
     )
     said = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     assert "--explainers" in said and said.endswith("False\n")
+
+
+def test_models_saved_with_their_losses(files, tmp_path):
+    """In a process of its own, in which nobody has imported the classes."""
+    model = str(tmp_path / "explainable.keras")
+    explainable = xai.compile(
+        mlp(), "sgd", "sparse_categorical_crossentropy", explanation_loss=xai.losses.RightReasons()
+    )
+    explainable.save(model)
+    asked = ["--explainers", "gradient", "--metrics", "sparseness", "--rows", "4"]
+    command = [sys.executable, "-m", "tf_xai.cli", "evaluate", model, files[1], *asked]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "sparseness" in done.stdout

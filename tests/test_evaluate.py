@@ -147,3 +147,15 @@ def test_what_goes_wrong(data):
         xai.evaluate(mlp(), *data, explainers=[])
     with pytest.raises(ValueError, match=r"different names. Received \['random'\] as both"):
         xai.evaluate(mlp(), *data, explainers={"random": "gradient"})
+
+
+def test_no_scale_where_the_oracle_fails():
+    """Two features of which either suffices: without one of them nothing changes, so it leaves both to the end."""
+    either = keras.layers.Lambda(
+        lambda x: keras.ops.maximum(x[:, :1], x[:, 1:2]) + 0.01 * keras.ops.sum(x[:, 2:], 1, True)
+    )
+    model = keras.Sequential([keras.Input((12,)), either])
+    x = np.ones((20, 12), "float32")
+    table = xai.evaluate(model, x, None, "gradient_input", "deletion", controls=("random", "oracle"))
+    assert table.loc["oracle", ("deletion", "mean")] > table.loc["random", ("deletion", "mean")]
+    assert table["deletion", "normalised"].isna().all()

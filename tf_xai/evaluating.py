@@ -52,7 +52,8 @@ def evaluate(
     Returns: A `pandas.DataFrame`: a row for every explainer and control; columns `(metric, "mean")`, `(metric, "low")`,
         `(metric, "high")`, over the rows where the metric is defined, `(metric, "rows")`, how many these are;
         with random control and oracle `(metric, "normalised")`, the mean on a scale on which the random control has 0
-        and the oracle 1; `("passes per row", "forward")` and `("passes per row", "backward")` through the model, and
+        and the oracle 1, NaN where the oracle is not the better one: trying step by step fails on features of which any
+        one suffices; `("passes per row", "forward")` and `("passes per row", "backward")` through the model, and
         `("seconds", "all rows")`, what explaining takes once it is compiled. `plot_evaluation` draws it.
     """
     checks.positive("batch_size", batch_size)
@@ -137,11 +138,12 @@ def _frame(rows, metrics):
 
 
 def _normalised(row, rows, metric):
-    """0 is as good as the random control, 1 as the oracle; NaN for metrics without an oracle."""
+    """0 is as good as the random control, 1 as the oracle; NaN for metrics without an oracle that is the better one."""
     if metric not in ORACLES:
         return np.nan
     mean, none, best = (each[metric, "mean"] for each in (row, rows["random"], rows["oracle"]))
-    return np.nan if best == none else (mean - none) / (best - none) + 0.0  # no -0.0
+    better = best < none if METRICS[metric] in LOWER_IS_BETTER else best > none
+    return (mean - none) / (best - none) + 0.0 if better else np.nan  # no -0.0
 
 
 def plot_evaluation(table):

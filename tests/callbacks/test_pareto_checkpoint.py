@@ -137,6 +137,32 @@ def test_an_epoch_trained_again_takes_its_place(tmp_path, again, front):
     assert manifest(tmp_path) == front and names(tmp_path) == sorted(files(*front))
 
 
+def test_an_epoch_trained_again_that_has_no_value(tmp_path):
+    """The model that it had before is of a training that was given up."""
+    fit(ParetoCheckpoint(tmp_path, METRICS), VALUES[:3])
+    with pytest.warns(UserWarning, match="NaN or infinite"):
+        fit(ParetoCheckpoint(tmp_path, METRICS), [*VALUES[:2], (float("nan"), 0.1)], initial_epoch=2)
+    assert manifest(tmp_path) == {2: (0.9, 0.9)} and names(tmp_path) == sorted(files(2))
+
+
+def test_interrupted_while_an_epoch_is_trained_again(tmp_path, monkeypatch):
+    """The new file of the epoch is there, and the manifest does not say of it what the old one had."""
+    fit(ParetoCheckpoint(tmp_path, METRICS), VALUES[:3])
+    checkpoint = ParetoCheckpoint(tmp_path, METRICS)
+    write, calls = checkpoint._write, []
+
+    def stop():
+        calls.append(1)
+        if len(calls) == 2:
+            raise Interrupted
+        write()
+
+    monkeypatch.setattr(checkpoint, "_write", stop)
+    with pytest.raises(Interrupted):
+        fit(checkpoint, [*VALUES[:2], (0.95, 0.2)], initial_epoch=2)
+    assert manifest(tmp_path) == {2: (0.9, 0.9)}
+
+
 def test_a_training_from_the_start_replaces_all_but_only_when_it_has_something(tmp_path):
     fit(ParetoCheckpoint(tmp_path, METRICS), VALUES)
     before, worst = names(tmp_path), ParetoCheckpoint(tmp_path, METRICS)

@@ -102,7 +102,8 @@ class ExplanationDrift(Resuming):
         options = {"topk_agreement": {"k": k}}
         self._agreements = {metric: partial(each, **options.get(metric, {})) for metric, each in chosen.items()}
         self._compare = trace(self._agreements_of)
-        self.flip, self.tolerance, self.every, self.batch_size, self.name = flip, tolerance, every, batch_size, name
+        self.k, self.flip, self.tolerance = k, float(flip), float(tolerance)
+        self.every, self.batch_size, self.name = every, batch_size, name
         self._file = None if directory is None else Path(directory) / f"{name}.npz"
         self.history, self._snapshots, self._probe, self._what = {}, {}, None, self._description()
 
@@ -119,6 +120,7 @@ class ExplanationDrift(Resuming):
         fresh = Probe(self.model, self.x, self.y, self.explainers)
         if self._probe is None or fresh.bound != self._probe.bound:
             self._probe, self._explain = fresh, trace(self._explained)
+            self.history, self._snapshots = {}, {}  # of another model
         what = self._what if self._file is None else self._read()
         earlier = lambda notes: {number: note for number, note in notes.items() if number < epoch}
         self.history, self._snapshots = earlier(self.history), earlier(self._snapshots)
@@ -212,8 +214,9 @@ class ExplanationDrift(Resuming):
 
     def _description(self):
         """What tells a history from that of another callback."""
-        references = {name: each if isinstance(each, str) else "explanation" for name, each in self.references.items()}
-        options = {"references": references, "metrics": self.metrics, "flip": self.flip}
+        of = lambda each: each if isinstance(each, str) else snapshots.mark(each.values)
+        options = {name: getattr(self, name) for name in ("metrics", "k", "flip", "tolerance", "every")}
+        options["references"] = {name: of(each) for name, each in self.references.items()}
         return {"explainer": repr(self._explainer), **options, "rows": snapshots.mark([self.x, self.y])}
 
     def _read(self):

@@ -21,7 +21,8 @@ class ParetoCheckpoint(Resuming):
     Files are `pareto-epoch-0001.keras` and so on, epochs counted from 1 as in `keras.callbacks.ModelCheckpoint`, and
     `pareto.json` says which there are: `{"metrics": {name: mode}, "checkpoints": [{"file", "epoch", "values"}]}`.
     Later models that dominate some take their place. Of equal ones the first stays. An epoch with a value that is NaN
-    or infinite has no model, with a warning the first time; one without a line of that name neither, with a warning.
+    or infinite has no model, nor has one without a line of that name, with a warning the first time. Values are those
+    of the logs: give an `ExplanationMetrics` before it no `budget` and no `every`, or old values judge new models.
 
     The directory is that of one training: files of that name that `pareto.json` does not list are removed at the end of
     an epoch. With `keras.callbacks.BackupAndRestore`, which has to stand after this callback, an interrupted training
@@ -57,7 +58,7 @@ class ParetoCheckpoint(Resuming):
             )
         self._signs = np.array([checks.choose(f"metrics[{name!r}]", mode, MODES) for name, mode in metrics.items()])
         self.directory, self.metrics = Path(directory), dict(metrics)
-        self._entries, self._warned = [], False
+        self._entries, self._void, self._warned = [], False, set()
 
     @property
     def front(self):
@@ -68,7 +69,7 @@ class ParetoCheckpoint(Resuming):
         """Takes up the checkpoints of earlier epochs. Nothing is removed before an epoch is trained."""
         manifest = self.directory / MANIFEST
         if not manifest.exists():
-            self._entries = []
+            self._entries, self._void = [], False
             return
         noted = json.loads(manifest.read_text(encoding="utf-8"))
         earlier = [entry for entry in noted["checkpoints"] if entry["epoch"] <= epoch]
@@ -78,6 +79,7 @@ class ParetoCheckpoint(Resuming):
                 f"Received: {noted['metrics']}. Pass another `directory`, or train from the first epoch on."
             )
         self._entries = [entry for entry in earlier if (self.directory / entry["file"]).exists()]
+        self._void = len(self._entries) < len(noted["checkpoints"])
         missing = [entry["file"] for entry in earlier if entry not in self._entries]
         if missing:
             warnings.warn(
@@ -86,40 +88,45 @@ class ParetoCheckpoint(Resuming):
             )
 
     def on_epoch_end(self, epoch, logs=None):
-        values = self._values(logs or {})
-        if values is None:
+        missing = [name for name in self.metrics if name not in logs]
+        if missing:
+            self._warn_of_missing(missing, logs)
             return
+        if self._void:  # entries of epochs that are trained again, whose files are replaced next
+            self._write()
+            self._void = False
+        values = {name: float(logs[name]) for name in self.metrics}
         entry = {"file": f"pareto-epoch-{epoch + 1:04d}.keras", "epoch": epoch + 1, "values": values}
-        if all(known["values"] != values for known in self._entries):
+        if self._defined(values) and all(known["values"] != values for known in self._entries):
             self._entries = self._front([*self._entries, entry])
-        # An interruption after each of these leaves a manifest whose files are whole.
+        # An interruption after each of these leaves a manifest whose files are whole, and have the values that it says.
         if entry in self._entries:
             with replacing(self.directory / entry["file"]) as temporary:
                 self.model.save(temporary)
         self._write()
         self._prune()
 
-    def _values(self, logs):
-        """The values of an epoch, or None where there are none to compare."""
-        missing = [name for name in self.metrics if name not in logs]
-        if missing:
-            warnings.warn(
-                f"`ParetoCheckpoint` can save a model only with {missing} available. The lines are: {sorted(logs)}. "
-                "Callbacks that write lines, as `ExplanationMetrics` does, have to stand before it, and lines with "
-                "'val_' need `validation_data`.",
-                stacklevel=3,
-            )
-            return None
-        values = {name: float(logs[name]) for name in self.metrics}
+    def _warn_of_missing(self, missing, logs):
+        self._warn_once(
+            "missing",
+            f"`ParetoCheckpoint` can save a model only with {missing} available. The lines are: {sorted(logs)}. "
+            "Callbacks that write lines, as `ExplanationMetrics` does, have to stand before it, and lines with 'val_' "
+            "need `validation_data` in that epoch.",
+        )
+
+    def _defined(self, values):
+        """Whether all values are finite; a warning where not."""
         undefined = [name for name, value in values.items() if not np.isfinite(value)]
-        if undefined and not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"`ParetoCheckpoint` saves no model of an epoch where {undefined} is NaN or infinite. This is said "
-                "only once.",
-                stacklevel=3,
+        if undefined:
+            self._warn_once(
+                "undefined", f"`ParetoCheckpoint` saves no model of an epoch where {undefined} is NaN or infinite."
             )
-        return None if undefined else values
+        return not undefined
+
+    def _warn_once(self, reason, sentence):
+        if reason not in self._warned:
+            self._warned.add(reason)
+            warnings.warn(f"{sentence} This is said only once.", stacklevel=4)
 
     def _front(self, entries):
         costs = np.array([[entry["values"][name] for name in self.metrics] for entry in entries]) * self._signs

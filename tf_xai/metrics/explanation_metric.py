@@ -43,7 +43,7 @@ class ExplanationMetric(keras.metrics.Mean):
 
     def fresh(self, name=None):
         """The same metric, or under another name, with a mean of its own and no model."""
-        return type(self)(self.metric, self.explainer, name or self.name, self.dtype, **self.options)
+        return type(self).from_config(self.get_config() | {"name": name or self.name})
 
     def bind(self, model):
         """The metric at work in a model, which `update_state` explains."""
