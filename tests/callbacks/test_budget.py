@@ -168,9 +168,11 @@ def test_memory_and_traces_stay_the_same(budget, rng, monkeypatch):
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(x, y, epochs=50, verbose=0, callbacks=[callback, look])
     assert all(panel.experimental_get_tracing_count() == 1 for panel in callback._panels.values())
-    (tensors, resident), (tensors_at_the_end, resident_at_the_end) = seen[10], seen[-1]
-    assert tensors_at_the_end == tensors > 0
-    assert resident_at_the_end - resident < 50e6  # an allocator keeps some
+    tensors, resident = np.transpose(seen)
+    assert tensors[-1] == tensors[10] > 0
+    # But for one step, the arena of 64 MB that the C library may give a thread at any time: a leak has many.
+    growth = np.diff(resident[10:])
+    assert growth.sum() - growth.max() < 10e6
 
 
 def _tensors():
