@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.stats import kstest
 from sklearn.linear_model import Ridge
 
 import tf_xai as xai
@@ -17,6 +18,7 @@ from tests.losses.models import (
 )
 from tests.models import linear, regression, tokens
 from tf_xai.core import random
+from tf_xai.losses import neighbourhoods
 
 ZEROS = np.zeros((6, 1), "float32")
 
@@ -30,19 +32,25 @@ def fidelity(**options):
     return xai.losses.LIMEFidelity(neighbourhood="background", **options)
 
 
+def between(x, seed):
+    """A random point from every row to the one before it."""
+    share = random.uniform(random.fold(seed, 1), (len(x),)).numpy()[:, None]
+    return (1 - share) * x + share * np.roll(x, 1, axis=0)
+
+
 def test_background_is_that_of_lime(x):
-    """The squared error at the row of lime's weighted ridge on normal columns, the row itself among them."""
+    """The squared error of lime's weighted ridge at the point that it is around, itself one of the rows."""
     seed, model = tf.constant([0, 2]), quadratic()
     unit = random.normal(seed, (256, 4)).numpy().astype("float64")
     mean, spread = x.mean(axis=0).astype("float64"), x.std(axis=0).astype("float64")
     scores = (mean + spread * unit) ** 2 @ [1, 2, 3, 4]
     errors, variances = [], []
-    for row in (x - mean) / spread:
-        own = (mean + spread * row) ** 2 @ [1, 2, 3, 4]
-        weights = np.exp(-np.square(unit - row).sum(axis=1) / (2 * 0.75**2 * 4))
-        seen, values, weights = np.r_[row[None], unit], np.r_[own, scores], np.r_[1, weights]
+    for point in (between(x, seed) - mean) / spread:
+        own = (mean + spread * point) ** 2 @ [1, 2, 3, 4]
+        weights = np.exp(-np.square(unit - point).sum(axis=1) / (2 * 0.75**2 * 4))
+        seen, values, weights = np.r_[point[None], unit], np.r_[own, scores], np.r_[1, weights]
         fitted = Ridge(alpha=1.0).fit(seen, values, sample_weight=weights)
-        errors.append((own - fitted.predict(row[None])[0]) ** 2)
+        errors.append((own - fitted.predict(point[None])[0]) ** 2)
         variances.append(np.average((values - np.average(values, weights=weights)) ** 2, weights=weights))
     raw = rows(fidelity(normalize=False), model, x, ZEROS, step=2)
     np.testing.assert_allclose(raw, errors, rtol=5e-3, atol=1e-3)
@@ -50,8 +58,21 @@ def test_background_is_that_of_lime(x):
     np.testing.assert_allclose(shares, np.divide(errors, variances), rtol=5e-3, atol=1e-4)
 
 
+def test_points_lie_between_two_rows_and_are_new_at_every_step(rng):
+    """On the line from a row to the one before it, at another place for every row; integers are the row's own."""
+    inputs = {"x": tf.constant(rng.normal(size=(500, 3)).astype("float32")), "id": tf.range(500)}
+    first, second = (neighbourhoods.between(inputs, random.fold(tf.constant([0, s]), 1)) for s in (0, 1))
+    np.testing.assert_array_equal(first["id"], inputs["id"])
+    ends = np.roll(inputs["x"], 1, axis=0) - inputs["x"]
+    shares = (first["x"] - inputs["x"]) / ends
+    np.testing.assert_allclose(shares, np.repeat(shares[:, :1], 3, axis=1), atol=1e-3)
+    assert np.all(shares > -1e-3) and np.all(shares < 1.001)
+    assert kstest(shares[:, 0], "uniform").pvalue > 0.01
+    assert np.abs(first["x"] - second["x"]).min() > 0
+
+
 def test_a_row_far_from_the_others(x):
-    """Its neighbours have no weight left: nothing is wrong with it, and gradients are finite."""
+    """Neighbours have no weight left: nothing is wrong there, and gradients are finite."""
     x[0] = 1e4
     x[1:] *= 1e-3
     model = network("tanh")

@@ -32,9 +32,10 @@ class LIMEFidelity(SurrogateLoss):
 
     - "background": `g_n` is what the lime package fits for tables with `discretize_continuous=False`: a ridge on
       normal columns with the mean and the spread of the batch (of its rows that `fraction` leaves: let them be some
-      dozens), weighted by their distance from the row. The neighbours
-      are those of all rows, and every row has its own fit, which is judged at the row: `(f(x_n) - g_n(x_n))^2`. This
-      aims at the very explanations that users of lime get, which are far less local than "gaussian" ones.
+      dozens), weighted by their distance from where it is fitted. The neighbours
+      are those of all rows. Every row has its own fit, around a random point `z_n` between it and another row, which is
+      judged there: `(f(z_n) - g_n(z_n))^2`. (At the rows themselves the network would learn to be explained there
+      alone.) This aims at the very explanations that users of lime get, which are far less local than "gaussian" ones.
     - "resampled": a random half of the features has the values of another row of the batch, and `g` sees which, 0 or
       1, as lime's discretised tables have it. For tables with categories, and wherever noise leaves the data. The
       other row is the same for all neighbours of a row, so that additive models have no penalty.
@@ -100,10 +101,10 @@ class LIMEFidelity(SurrogateLoss):
         return relative(unexplained, variance, values) if self.normalize else unexplained
 
     def _off(self, score, batch):
-        """What the surrogates of lime leave unexplained at their rows."""
+        """What the surrogates of lime leave unexplained at their points."""
         columns = self._columns(score, batch).count
         samples = self._count(columns, 1, "`variant='one_coordinate'` around the rows", fewest=256, each=10)
-        return neighbourhoods.off_the_row(score, batch, samples)
+        return neighbourhoods.off_between_rows(score, batch, samples)
 
     def _rest(self, score, batch):
         """What the surrogates leave unexplained of the neighbours that they are fitted to."""

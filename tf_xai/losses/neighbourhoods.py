@@ -118,22 +118,36 @@ def resampled(played, samples, seed):
     return Neighbours(tf.cast(kept, tf.float32), played.values(kept), tf.ones([samples]))
 
 
-def off_the_row(score, batch, samples):
-    """How far lime's surrogates are off at their rows, where the batch is the background of its tables.
+def off_between_rows(score, batch, samples):
+    """How far lime's surrogates are off at points between two rows, where the batch is the background of its tables.
 
     Returns: The squared error and the weighted variance of the score on the neighbours, two `(batch,)`, and the scores
         of these, `(samples, batch)`.
     """
-    played, own = Game(score, batch.inputs, batch.target, "features", chunk=ALL), score(batch.inputs, batch.target)
+    points = between(batch.inputs, random.fold(batch.seed, 1))
+    played, own = Game(score, points, batch.target, "features", chunk=ALL), score(points, batch.target)
     near = neighbours.normal(played, batch.inputs, samples, batch.seed, batch.weights)
     values, weigh = near.values - own, lambda moves: near.weigh(moves, None)
-    covariances = surrogate.moments(near.moves, weigh, values, batch.inputs, chunk=ALL)
+    covariances = surrogate.moments(near.moves, weigh, values, points, chunk=ALL)
     slopes, _ = surrogate.solve(covariances, ridge=1.0)
     moves = near.moves(tf.range(samples))
     weights = weigh(moves)
-    count = 1 + tf.reduce_sum(weights, axis=1)  # with the row itself
+    count = 1 + tf.reduce_sum(weights, axis=1)  # with the point itself
     error = tf.reduce_sum(weights * (tf.transpose(values) - tf.linalg.matvec(moves, slopes)), axis=1) / count
     return tf.square(error), covariances[:, -1, -1] / count, near.values
+
+
+def between(inputs, seed):
+    """For every row a random point on the way to the one before it; leaves that are not floating point are its own."""
+    share = random.uniform(seed, (trees.batch_size(inputs),))
+
+    def point(x):
+        if not trees.is_float(x):
+            return x
+        along = tf.cast(tf.reshape(share, [-1] + [1] * (x.shape.rank - 1)), x.dtype)
+        return x + along * (tf.roll(x, 1, 0) - x)
+
+    return trees.map_leaves(point, inputs)
 
 
 def another_row(seed):
