@@ -100,6 +100,25 @@ def test_the_log_says_what_was_measured(data, monkeypatch):
     assert all(panel.experimental_get_tracing_count() == 1 for panel in callback._panels.values())
 
 
+def test_compiling_does_not_count(data, monkeypatch):
+    """The first measurement of a model runs once before the clock does, and not in a second training."""
+    runs, at = [], []
+
+    def baseline(x):
+        with tf.control_dependencies([tf.py_function(lambda: runs.append(1), [], [])]):
+            return tf.zeros_like(x)
+
+    explainer = xai.Explainer("integrated_gradients", baseline=baseline, steps=2)
+    callback = xai.callbacks.ExplanationMetrics(*data, explainer, metrics=["sparseness"], control=False, budget=0.1)
+    monkeypatch.setattr(callback.budget, "plan", lambda seconds: (("sparseness",), 1))
+    look = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: at.append(len(runs)))
+    model = mlp()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    for _ in range(2):
+        model.fit(*data, epochs=2, verbose=0, callbacks=[callback, look])
+    assert at == [2, 3, 4, 5]
+
+
 def test_the_rows_are_a_sample_of_the_probe(data, monkeypatch):
     """Rows sorted by class, of which the first ones would tell of one class only."""
     x, y = data[0][np.argsort(data[1])], np.sort(data[1])

@@ -215,7 +215,7 @@ def test_interrupted_at_any_step(tmp_path, monkeypatch, step):
 
 
 def test_half_a_file_of_a_killed_process_is_removed(tmp_path):
-    (tmp_path / ".pareto-epoch-0009.tmp.keras").write_bytes(b"half a file")
+    (tmp_path / ".pareto-epoch-0009.4711.tmp.keras").write_bytes(b"half a file")
     fit(ParetoCheckpoint(tmp_path, METRICS), VALUES[:1])
     assert names(tmp_path) == sorted(files(1))
 

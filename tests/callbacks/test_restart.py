@@ -130,6 +130,29 @@ def test_a_history_of_something_else(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["drift.npz"]
 
 
+ARRAYS = {
+    "baseline": lambda rows: xai.Explainer("integrated_gradients", baseline=rows[0], steps=4),
+    "drawn": lambda rows: xai.Explainer("integrated_gradients", baseline=xai.baselines.Samples(rows), steps=4),
+    "background": lambda rows: xai.Explainer("expected_gradients", background=rows[:8], samples=4),
+}
+
+
+@pytest.mark.parametrize("make", ARRAYS.values(), ids=ARRAYS)
+def test_a_history_with_other_arrays_of_the_same_shape(tmp_path, make):
+    """Values are told from each other, and not arrays: the same ones, made again, go on."""
+    (x, y), model = table(), mlp()
+    model.compile("adam", LOSS)
+    # No row is its own baseline, which would say nothing of it.
+    drift = lambda by: ExplanationDrift(x, y, make(x + by), directory=tmp_path)
+    fit = lambda drift, **options: model.fit(x, y, verbose=0, callbacks=[drift], **options)
+    fit(drift(by=1))
+    goes_on = drift(by=1)
+    fit(goes_on, epochs=2, initial_epoch=1)
+    assert sorted(goes_on.history) == [0, 1]
+    with pytest.raises(ValueError, match="must be of this probe and these options"):
+        fit(drift(by=2), epochs=3, initial_epoch=2)
+
+
 def run(task, *arguments):
     """Runs a task in a process of its own."""
     command = [sys.executable, "-m", "tests.callbacks.test_restart", task, *map(str, arguments)]

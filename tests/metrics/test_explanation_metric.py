@@ -121,8 +121,19 @@ def test_what_goes_wrong(images):
         ExplanationMetric().update_state(*images)
     with pytest.raises(ValueError, match="`relevance_mass` needs evidence"):
         ExplanationMetric("relevance_mass").bind(cnn()).update_state(*images)
-    with pytest.raises(TypeError, match="Only floating inputs"):
+    with pytest.raises(ValueError, match="`max_sensitivity` moves floating inputs"):
         ExplanationMetric("max_sensitivity").bind(tokens()).update_state(tf.ones((2, 5), tf.int32), tf.zeros(2))
+
+
+@pytest.mark.parametrize("bound", [False, True])
+@pytest.mark.parametrize("argument", ["metrics", "weighted_metrics"])
+def test_among_the_metrics_of_keras(argument, bound, rng):
+    """Which are given labels and outputs: of an autoencoder, these would pass for inputs and labels."""
+    model, x = mlp(inputs=3, classes=3), rng.normal(size=(6, 3)).astype("float32")
+    metric = ExplanationMetric("deletion")
+    model.compile("sgd", "mse", **{argument: [metric.bind(model) if bound else metric]})
+    with pytest.raises(TypeError, match=r"`xai\.compile\(\.\.\., explanation_metrics=\[\.\.\.\]\)`"):
+        model.fit(x, x, verbose=0)
 
 
 def test_inside_a_graph(rng):

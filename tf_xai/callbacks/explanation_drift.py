@@ -119,8 +119,10 @@ class ExplanationDrift(Resuming):
         """Takes up what was noted of earlier epochs; where it lacks, the model as it is now is the one before."""
         fresh = Probe(self.model, self.x, self.y, self.explainers)
         if self._probe is None or fresh.bound != self._probe.bound:
-            self._probe, self._explain = fresh, trace(self._explained)
+            self._probe, self._explain, self._ready = fresh, trace(self._explained), False
             self.history, self._snapshots = {}, {}  # of another model
+        if not self._ready:
+            self._ready = self._probe.ahead(lambda inputs, labels, _: self._explain(inputs, labels), self.batch_size)
         what = self._what if self._file is None else self._read()
         earlier = lambda notes: {number: note for number, note in notes.items() if number < epoch}
         self.history, self._snapshots = earlier(self.history), earlier(self._snapshots)
@@ -134,8 +136,11 @@ class ExplanationDrift(Resuming):
         self._check_references()
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch % self.every == 0 or not self.history:
+        first = not self.history
+        if epoch % self.every == 0 or first:
             self._note(epoch, self._measure())
+        if first:
+            probe.warn_of_others(self.lines, logs, self.model)
         logs.update(self.lines)
 
     def _note(self, epoch, now):
@@ -217,6 +222,8 @@ class ExplanationDrift(Resuming):
         of = lambda each: each if isinstance(each, str) else snapshots.mark(each.values)
         options = {name: getattr(self, name) for name in ("metrics", "k", "flip", "tolerance", "every")}
         options["references"] = {name: of(each) for name, each in self.references.items()}
+        if arrays := list(snapshots.contents(self._explainer.options)):
+            options["arrays"] = snapshots.mark(arrays)
         return {"explainer": repr(self._explainer), **options, "rows": snapshots.mark([self.x, self.y])}
 
     def _read(self):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_xai.callbacks.resuming import Resuming, replacing
-from tf_xai.core import checks
+from tf_xai.callbacks.resuming import Resuming
+from tf_xai.core import checks, files
 from tf_xai.tradeoff import pareto
 
 MANIFEST = "pareto.json"
@@ -99,9 +99,10 @@ class ParetoCheckpoint(Resuming):
         entry = {"file": f"pareto-epoch-{epoch + 1:04d}.keras", "epoch": epoch + 1, "values": values}
         if self._defined(values) and all(known["values"] != values for known in self._entries):
             self._entries = self._front([*self._entries, entry])
+        self.directory.mkdir(parents=True, exist_ok=True)
         # An interruption after each of these leaves a manifest whose files are whole, and have the values that it says.
         if entry in self._entries:
-            with replacing(self.directory / entry["file"]) as temporary:
+            with files.replacing(self.directory / entry["file"]) as temporary:
                 self.model.save(temporary)
         self._write()
         self._prune()
@@ -134,12 +135,12 @@ class ParetoCheckpoint(Resuming):
 
     def _write(self):
         text = json.dumps({"metrics": self.metrics, "checkpoints": self._entries}, indent=2)
-        with replacing(self.directory / MANIFEST) as temporary:
+        with files.replacing(self.directory / MANIFEST) as temporary:
             temporary.write_text(f"{text}\n", encoding="utf-8")
 
     def _prune(self):
         """Removes the files of models that are on the front no more, and what interruptions have left."""
         kept = {entry["file"] for entry in self._entries}
         for path in list(self.directory.iterdir()):
-            if re.fullmatch(r"(\.?)pareto-epoch-\d+(\.tmp)?\.keras", path.name) and path.name not in kept:
+            if re.fullmatch(r"(\.?)pareto-epoch-\d+(\.\d+\.tmp)?\.keras", path.name) and path.name not in kept:
                 path.unlink()

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_xai.callbacks import labels
 from tf_xai.core import checks, data, trees
 from tf_xai.explainer import Explainer
 
@@ -24,7 +25,9 @@ class Probe:
     def __init__(self, model, x, y, explainers, evidence=None):
         self.bound = {name: explainer.bind(model) for name, explainer in explainers.items()}
         self.score = next(iter(self.bound.values())).score
-        self.inputs = data.to_tensors(self.score.model, data.arrays(x))
+        self.inputs, self._loss = data.to_tensors(self.score.model, data.arrays(x)), getattr(model, "loss", None)
+        with checks.context("While reading the rows that a callback explains, its `x`."):
+            data.check_shapes(self.score.model, self.inputs)
         beside = {"labels": y, "evidence": evidence}
         self._beside = {name: trees.tensors(data.arrays(tree)) for name, tree in beside.items() if tree is not None}
 
@@ -34,10 +37,25 @@ class Probe:
             beside = beside or {}
             yield inputs, beside.get("labels"), beside.get("evidence")
 
+    def ahead(self, traced, size):
+        """Traces a function of `(inputs, labels, evidence)` for a batch of this size, without running it.
+
+        What does not fit shows now, and batches of this size use the same trace later. Returns whether it was traced:
+        a model that has no weights yet is left alone.
+        """
+        if not self.score.model.built:
+            return False
+        # In a graph, a traced function is traced, and a call of it noted.
+        tf.function(traced, autograph=False).get_concrete_function(*next(self.batches(size)))
+        if "labels" in self._beside:
+            for bound in self.bound.values():
+                labels.check(bound.score, self.inputs, self._beside["labels"], self._loss)
+        return True
+
     def take(self, rows):
-        """`(inputs, labels)` of the first rows."""
+        """`(inputs, labels, evidence)` of the first rows."""
         first = lambda tree: None if tree is None else trees.map_leaves(lambda leaf: leaf[:rows], tree)
-        return first(self.inputs), first(self._beside.get("labels"))
+        return first(self.inputs), *(first(self._beside.get(name)) for name in ("labels", "evidence"))
 
 
 def read(x, y=None, evidence=None):
@@ -52,19 +70,23 @@ def read(x, y=None, evidence=None):
         x, y, _ = _together([keras.utils.unpack_x_y_sample_weight(batch) for batch in x.as_numpy_iterator()])
     rows = data.count(data.arrays(x))
     if evidence is not None:
-        whole = lambda mask: np.repeat(mask, rows, axis=0) if len(mask) == 1 else mask
+        whole = lambda mask: np.repeat(mask, rows, axis=0) if mask.shape[:1] == (1,) else mask
         evidence = trees.map_leaves(whole, data.arrays(evidence))
+    remedies = {"y": "Pass labels as `fit` takes them", "evidence": "Pass a mask for every row, or one for all"}
     for name, tree in {"y": y, "evidence": evidence}.items():
-        if tree is not None and data.count(data.arrays(tree)) != rows:
+        leaves = [] if tree is None else trees.leaves(data.arrays(tree))
+        if wrong := [tuple(leaf.shape) for leaf in leaves if tuple(leaf.shape[:1]) != (rows,)]:
             raise ValueError(
-                f"`{name}` must have an entry for every row of `x`. Expected: {rows}. Received: "
-                f"{data.count(data.arrays(tree))}."
+                f"`{name}` must have an entry for every row of `x`. Expected: {rows} rows. Received: "
+                f"{'one number' if wrong[0] == () else f'shape {wrong[0]}'}. {remedies[name]}."
             )
     return x, y, evidence
 
 
 def _together(batches):
     """The rows of all batches; None where a part is None."""
+    if not all(np.ndim(leaf) for leaf in trees.leaves(batches) if leaf is not None):
+        raise ValueError("A data set must have batches `(x, y)`. Received: one of single rows. Pass `data.batch(32)`.")
     join = lambda *leaves: np.concatenate(leaves)
     return [None if parts[0] is None else trees.map_leaves(join, *parts) for parts in zip(*batches, strict=True)]
 
@@ -84,6 +106,18 @@ def by_name(explainers):
 
 def _explainer(explainer):
     return explainer if isinstance(explainer, Explainer) else Explainer(explainer)
+
+
+def warn_of_others(lines, logs, model):
+    """Warns of lines that another callback has written, before ours take their place: those of the model may go."""
+    own = {metric.name for metric in model.metrics}
+    taken = [line for line in lines if line in logs and line not in own]
+    if taken:
+        warnings.warn(
+            f"Another callback of this training writes the lines {taken} too, and the later callback's stand. Pass "
+            "`name=` to one of them.",
+            stacklevel=4,
+        )
 
 
 def mean(name, values, rows):

@@ -1,9 +1,5 @@
 """What callbacks share that go on after an interruption."""
 
-import os
-from contextlib import contextmanager
-from pathlib import Path
-
 import keras
 
 
@@ -24,21 +20,3 @@ class Resuming(keras.callbacks.Callback):
 
     def resume(self, epoch):
         """Before the first epoch of a training, whose number this is."""
-
-
-@contextmanager
-def replacing(path):
-    """Yields a path to write to; that file then takes the place of `path`, at once.
-
-    An interruption leaves the old file or the new one, and perhaps a hidden one beside it, `.<name>.tmp.<ending>`.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())  # else a machine that goes down may have the new name without the content
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

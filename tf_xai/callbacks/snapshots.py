@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_xai.callbacks.resuming import replacing
-from tf_xai.core import checks, data, trees
+from tf_xai.core import checks, data, files, trees
 from tf_xai.explanation import Explanation
 
 # What a model is compared with in the course of its own training.
@@ -101,6 +100,17 @@ def mark(tree):
     return number
 
 
+def contents(options):
+    """The arrays in options, which `repr` names by their shapes only, also those that an object of these holds."""
+    for leaf in trees.leaves(options):
+        if hasattr(leaf, "__array__"):
+            yield np.asarray(leaf)
+        elif hasattr(leaf, "get_config"):
+            config = leaf.get_config()
+            yield np.asarray(repr(checks.in_words(config)))
+            yield from contents(config)
+
+
 def write(path, what, history, snapshots):
     """One `.npz` file of a history and snapshots by epoch, and of what they are of; at once, without pickles."""
     arrays = {}
@@ -109,7 +119,8 @@ def write(path, what, history, snapshots):
         arrays |= {f"{epoch}/{name}": getattr(snapshot, name) for name in ("score", "classes")}
     known = {name: array for name, array in arrays.items() if array is not None}
     meta = {"what": what, "history": history, "snapshots": {e: len(each.values) for e, each in snapshots.items()}}
-    with replacing(path) as temporary:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(path) as temporary:
         np.savez(temporary, meta=np.array(json.dumps(meta)), **known)
 
 

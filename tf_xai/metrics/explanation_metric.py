@@ -60,14 +60,21 @@ class ExplanationMetric(keras.metrics.Mean):
         """The same of attributions that are there already."""
         return judge(self.function, self.bound, inputs, target, attributions, evidence, **self.options)
 
-    def update_state(self, inputs, labels=None, evidence=None):
+    def update_state(self, inputs, labels=None, evidence=None, *, sample_weight=...):
         """Adds a batch; rows where the metric is not defined do not count.
 
         Args:
             inputs: Each `(batch, ...)`.
             labels: As in `fit`; None explains the predicted class.
             evidence: Masks like the inputs, for metrics that compare with them.
+            sample_weight: Not taken. Keras passes it, with labels and outputs, to the `metrics=` of `compile`.
         """
+        if sample_weight is not ...:
+            raise TypeError(
+                "An `ExplanationMetric` explains inputs, and the `metrics=` of `compile` are given labels and outputs "
+                "only. Received: `sample_weight`, as these do. Pass it in "
+                "`xai.compile(..., explanation_metrics=[...])`, or use `xai.callbacks.ExplanationMetrics`."
+            )
         if self.bound is None:
             raise ValueError(
                 "An `ExplanationMetric` works in a model: call `bind(model)` first, or pass it to `compile` of an "

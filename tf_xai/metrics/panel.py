@@ -1,10 +1,10 @@
 """Panel: several metrics of several explainers of one model, with their controls, in one graph."""
 
 from tf_xai.core import checks
-from tf_xai.metrics.controls import CONTROLS
+from tf_xai.metrics.controls import CONTROLS, with_random_weights
 from tf_xai.metrics.judge import judge
 from tf_xai.metrics.oracle import ORACLES
-from tf_xai.metrics.registry import GIVEN, METRICS, MODEL_METRICS, options_of
+from tf_xai.metrics.registry import GIVEN, METRICS, MODEL_METRICS, MOVING, options_of
 
 
 class Panel:
@@ -29,10 +29,10 @@ class Panel:
         results = {}
         for number, (name, bound) in enumerate(self.bound.items()):
             target = bound.score.target_from(inputs, labels)
-            say = lambda metrics, values, known=METRICS, bound=bound, target=target: {
-                metric: judge(known[metric], bound, inputs, target, values, evidence, **options)
+            say = lambda metrics, values, control=None, bound=bound, target=target: {
+                metric: _judged(metric, control, bound, inputs, target, values, evidence, options)
                 for metric, options in metrics.items()
-                if metric in known
+                if control != "oracle" or metric in ORACLES
             }
             if number == 0:
                 results |= {f"xai_{metric}": values for metric, values in say(self.of_model, None).items()}
@@ -43,10 +43,17 @@ class Panel:
             own = say(self.of_attributions, attributions)
             results |= {f"{prefix}{metric}": values for metric, values in own.items()}
             for control, make in self.controls.items() if number == 0 else ():
-                known = ORACLES if control == "oracle" else METRICS
-                values = say(self.of_attributions, make(bound, inputs, target, attributions), known)
+                values = say(self.of_attributions, make(bound, inputs, target, attributions), control)
                 results |= {f"xai_{metric}_{control}": each for metric, each in values.items()}
         return results
+
+
+def _judged(metric, control, bound, inputs, target, values, evidence, options):
+    """A metric of an explainer's attributions, or of those of a control."""
+    function = (ORACLES if control == "oracle" else METRICS)[metric]
+    judged = lambda: judge(function, bound, inputs, target, values, evidence, **options)
+    # What is said of inputs that have moved is to be said of the same model as before.
+    return with_random_weights(bound, judged) if control == "weights" and metric in MOVING else judged()
 
 
 def read(metrics):
