@@ -70,6 +70,56 @@ def test_errors_have_no_traceback(files, tmp_path, capsys):
         assert f"must be an integer of at least 1, not {rows}" in failed(capsys, model, data, "--rows", rows)
 
 
+def test_pictures_that_can_not_be_drawn_are_refused_before_the_work(files, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "_table", lambda options: pytest.fail("has begun to work"))
+    said = failed(capsys, *files, "--plot", tmp_path / "plot.xlsx")
+    assert "can not draw a .xlsx file. Expected one of" in said and "'png'" in said and "plot.xlsx" in said
+
+
+def test_pictures_of_other_endings(files, tmp_path, capsys):
+    asked = ["--explainers", "gradient", "--metrics", "sparseness", "--controls", "--rows", "4"]
+    for name in ("plot.SVG", "plot"):  # matplotlib adds .png where there is no ending
+        cli.main(["evaluate", *files, *asked, "--plot", str(tmp_path / name)])
+    assert b"<svg" in (tmp_path / "plot.SVG").read_bytes()
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_data_of_other_kinds(files, tmp_path, capsys):
+    """Say how to write the right one."""
+    table, single = tmp_path / "data.csv", tmp_path / "data.npy"
+    table.write_text("a,b,label\n1,2,0\n")
+    np.save(single, np.zeros((3, 4)))
+    for path in (table, single):
+        said = failed(capsys, files[0], path)
+        assert f"{str(path)!r} is no .npz file" in said and "np.savez('data.npz', x=x, y=y)" in said
+        assert "pickle" not in said
+    assert "pandas.read_csv" in said
+
+
+def test_version_comes_without_tensorflow():
+    script = (
+        "import sys\nfrom tf_xai import cli\ntry:\n    cli.main(['--version'])\nexcept SystemExit:\n"
+        "    print('tensorflow' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert said == f"tf-xai {xai.__version__}\nFalse\n"
+
+
+def test_token_ids(tmp_path, capsys):
+    """The metrics by default, with and without regions."""
+    from tests.models import transformer
+
+    transformer().save(tmp_path / "model.keras")
+    np.savez(tmp_path / "data.npz", x=np.arange(18).reshape(3, 6) % 10, y=np.arange(3))
+    files = [str(tmp_path / "model.keras"), str(tmp_path / "data.npz"), "--explainers", "gradient_input"]
+    for regions in ([], ["--regions", "tokens", "--controls", "random", "oracle"]):
+        cli.main(["evaluate", *files, *regions])
+        printed = capsys.readouterr().out
+        assert "faithfulness_correlation" in printed and "max_sensitivity" not in printed
+        assert ("deletion, normalised" in printed) == bool(regions)
+    assert "`max_sensitivity` moves floating inputs" in failed(capsys, *files, "--metrics", "max_sensitivity")
+
+
 def test_broken_files_are_named(files, tmp_path, capsys):
     model, data = files
     broken = tmp_path / "broken.npz"

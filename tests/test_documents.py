@@ -3,14 +3,18 @@
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from tf_xai import Explainer, callbacks, cli, losses, metrics, tradeoff
 from tf_xai.attributions import METHODS
+from tf_xai.core.baselines import Samples
 from tf_xai.datasets import decoy, digits
+from tf_xai.evaluating import evaluate
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,6 +28,75 @@ def test_the_code_of_the_readme_runs(tmp_path, monkeypatch):
         exec(block, names)
     assert abs(names["e"].residual).max() < 0.02
     assert names["maps"].shape == (4, 28, 28, 1)
+
+
+def test_the_code_of_the_guide_to_metrics_runs(tmp_path, monkeypatch, capsys):
+    """One block after the other, the command line among them."""
+    guide = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(python|sh)\n(.*?)```", guide, flags=re.DOTALL)
+    assert [kind for kind, _ in blocks].count("python") == 7 and [kind for kind, _ in blocks].count("sh") == 1
+    monkeypatch.chdir(tmp_path)
+    keras.utils.set_random_seed(0)
+    names = {}
+    for kind, block in blocks:
+        if kind == "python":
+            exec(block, names)
+        else:
+            command, *arguments = shlex.split(block)
+            assert command == "tf-xai"
+            cli.main(arguments)
+    assert "relevance_mass" in capsys.readouterr().out and (tmp_path / "plot.png").exists()
+    assert list(names["table"]["deletion"]) == ["mean", "low", "high", "rows", "normalised"]
+    lines = names["history"].history
+    assert lines["xai_deletion"][-1] < lines["xai_deletion_random"][-1] and "xai_drift_first_flipped" in lines
+    assert list((tmp_path / "front").glob("*.keras")) and np.shape(names["values"]) == (8,)
+    counted = names["rows"].loc["gradient_input"]
+    assert (counted["deletion", "rows"], counted["faithfulness_correlation", "rows"]) == (8, 0)
+
+
+def test_the_guide_names_every_metric():
+    guide = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    table = guide[guide.index("## Choose") : guide.index("## What a number")]
+    for name in set(metrics.__all__) - {"METRICS", "ExplanationMetric"}:
+        assert f"`{name}`" in table, name
+    for name in set(callbacks.__all__) - {"AttributionBoard"}:
+        assert name in guide, name
+
+
+def cells(guide, row):
+    """The numbers of a row of a table."""
+    (line,) = [line for line in guide.splitlines() if line.startswith(f"| {row} |")]
+    return [float(cell) for cell in line.split("|")[2:-1]]
+
+
+@pytest.mark.slow
+def test_the_numbers_of_the_guide_to_metrics():
+    """Those of the saved models, to the last digit that the page has."""
+    guide = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    _, (x, y) = digits()
+    shown, masks = (part[:200] for part in decoy(x, y, informative=False, seed=1))
+    patches, explainers = {"regions": "patches"}, ["gradient", "gradient_input", "integrated_gradients"]
+    plain, right = (
+        keras.saving.load_model(ROOT / "saved_models" / f"digits_{name}.keras") for name in ("plain", "right_reasons")
+    )
+    asked = {"deletion": patches, "insertion": patches, "relevance_mass": {}}
+    for column, model in enumerate((plain, right)):
+        options = {"evidence": masks, "controls": ("random", "oracle")}
+        row = evaluate(model, shown, None, "integrated_gradients", asked, **options).loc["integrated_gradients"]
+        for name in ("deletion", "insertion"):
+            said = cells(guide, f"`{name}`, normalised")[column]
+            assert row[name, "normalised"] == pytest.approx(said, abs=0.006), name
+        said = cells(guide, "`relevance_mass` on the square")[column]
+        assert row["relevance_mass", "mean"] == pytest.approx(said, abs=0.006)
+    baselines = {'`"zeros"`': "zeros", '`"mean"`': "mean", '`"blur"`': "blur"}
+    baselines["`xai.baselines.Samples(...)`, other digits"] = Samples(x[500:])
+    for name, baseline in baselines.items():
+        metric = {"deletion": {**patches, "baseline": baseline}}
+        means = evaluate(plain, shown, None, explainers, metric, controls="random")["deletion", "mean"]
+        np.testing.assert_allclose(means, cells(guide, name), atol=0.006, err_msg=name)
+    moved = evaluate(plain, shown, None, "gradient", "max_sensitivity", controls="weights")["max_sensitivity", "mean"]
+    said = re.search(r"a\s+gradient has ([\d.]+),.*? random\s+weights ([\d.]+\d)", guide, re.DOTALL).groups()
+    np.testing.assert_allclose(moved, [float(number) for number in said], atol=0.006)
 
 
 def test_the_guide_names_every_method():
@@ -59,6 +132,12 @@ def test_the_guide_names_every_option():
     for name in METHODS:
         options = set(Explainer(name).valid)
         assert options <= set(re.findall(r"\w+", described.get(name, ""))), name
+
+
+def test_links_of_the_guides_lead_somewhere():
+    for page in (ROOT / "docs").glob("*.md"):
+        links = re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        assert all((page.parent / link).exists() for link in links), page.name
 
 
 def test_links_of_the_readme_lead_somewhere():

@@ -6,10 +6,13 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 import tf_xai as xai
-from tests.models import linear, mlp
-from tf_xai.evaluating import _row
+from tests import token_models
+from tests.models import linear, mlp, transformer
+from tf_xai.core import randomised
+from tf_xai.evaluating import METRICS_BY_DEFAULT, _row
 
 MODELS = Path(__file__).parents[1] / "saved_models"
 
@@ -159,3 +162,70 @@ def test_no_scale_where_the_oracle_fails():
     table = xai.evaluate(model, x, None, "gradient_input", "deletion", controls=("random", "oracle"))
     assert table.loc["oracle", ("deletion", "mean")] > table.loc["random", ("deletion", "mean")]
     assert table["deletion", "normalised"].isna().all()
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_token_ids_by_default(dtype, rng):
+    """All metrics but the one that moves inputs; ids that a model takes as floats are ids all the same."""
+    model, ids = token_models.build(dtype=dtype), token_models.draw_ids(rng)
+    table = xai.evaluate(model, ids, np.array([0, 1, 2, 0]), ["gradient_input", "integrated_gradients"])
+    seen = [metric for metric in table.columns.get_level_values(0).unique() if metric in METRICS_BY_DEFAULT]
+    assert seen == ["deletion", "insertion", "faithfulness_correlation", "sparseness"]
+    assert np.isfinite(table.loc["integrated_gradients", [(metric, "mean") for metric in seen]]).all()
+    with pytest.raises(ValueError, match="`max_sensitivity` moves floating inputs a little, and there are none"):
+        xai.evaluate(model, ids, None, "gradient_input", "max_sensitivity")
+
+
+def test_ids_beside_numbers_have_all_metrics(rng):
+    """The numbers can move. (That the ids stay meanwhile is tested with the metric.)"""
+    inputs = {"ids": keras.Input((3,), dtype="int32", name="ids"), "x": keras.Input((2,), name="x")}
+    vectors = keras.layers.Flatten()(keras.layers.Embedding(9, 2, "random_normal")(inputs["ids"]))
+    model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(keras.layers.Concatenate()([vectors, inputs["x"]])))
+    rows = {"ids": rng.integers(1, 9, (4, 3)), "x": rng.normal(size=(4, 2)).astype("float32")}
+    table = xai.evaluate(model, rows, None, "gradient_input", controls=())
+    assert np.isfinite(table.loc["gradient_input", [(metric, "mean") for metric in METRICS_BY_DEFAULT]]).all()
+
+
+@pytest.mark.parametrize("method", ["attention_rollout", "attention_relevance"])
+def test_methods_that_look_into_a_model_of_tokens(method, rng):
+    """Their values are of tokens, which come and go at the embedding, as those of other methods."""
+    model, ids = transformer(), rng.integers(1, 10, (5, 6))
+    metric = {"deletion": {"regions": "tokens", "steps": 6}}
+    table = xai.evaluate(model, ids, np.zeros(5, int), method, metric, controls=("random", "oracle"))
+    values = xai.explain(model, ids, np.zeros(5, int), method=method, verbose=0).values
+    bound = xai.Explainer("gradient").bind(model)
+    place = bound.place(ids)
+    own = xai.metrics.deletion(
+        place, place.points(ids), np.zeros(5, "int32"), place.spread(values), **metric["deletion"]
+    )
+    assert table.loc[method, ("deletion", "mean")] == pytest.approx(np.mean(own), rel=1e-4)
+    assert table.loc["oracle", ("deletion", "mean")] < table.loc["random", ("deletion", "mean")]
+
+
+def test_the_weights_control_moves_with_random_weights(rng):
+    """Both what was said before and what is said nearby are of the model without what it has learnt."""
+    x, model = tf.constant(rng.normal(size=(12, 4)), tf.float32), mlp()
+    options = {"max_sensitivity": {"samples": 3}, "local_lipschitz": {"samples": 3}, "deletion": {"steps": 4}}
+    table = xai.evaluate(model, x, np.zeros(12, int), "gradient", options, controls="weights")
+    copy, target = mlp(), tf.zeros(12, tf.int32)
+    copy.set_weights([values for _, values in randomised.draws(model.weights, 0)])
+    drawn, own = (xai.Explainer("gradient").bind(each) for each in (copy, model))
+    for name in ("max_sensitivity", "local_lipschitz"):
+        expected = xai.metrics.METRICS[name](None, x, target, drawn(x, target), explain=drawn, **options[name])
+        assert table.loc["weights", (name, "mean")] == pytest.approx(np.mean(expected), rel=1e-3)
+    # What the score does is still that of the model as it is.
+    expected = xai.metrics.deletion(own.score, x, target, drawn(x, target), steps=4)
+    assert table.loc["weights", ("deletion", "mean")] == pytest.approx(np.mean(expected), rel=1e-3)
+
+
+def test_the_weights_control_of_a_frozen_model(rng):
+    """Has other weights, too: what was learnt is lost, whoever may train it on."""
+    x, (free, frozen) = rng.normal(size=(30, 4)).astype("float32"), (mlp(), mlp())
+    frozen.set_weights(free.get_weights())
+    frozen.trainable = False
+    tables = [
+        xai.evaluate(model, x, None, "gradient_input", "deletion", controls="weights") for model in (free, frozen)
+    ]
+    first, second = (table["deletion", "mean"] for table in tables)
+    np.testing.assert_allclose(first, second, rtol=1e-5)
+    assert second["weights"] > second["gradient_input"]

@@ -1,5 +1,7 @@
 """What `explain` returns: parts of it, tables, files, and the way to shap."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,36 @@ def _same(tree, other):
     elif tree is not None:
         np.testing.assert_array_equal(tree, other)
         assert tree.dtype == other.dtype
+
+
+def test_an_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch):
+    """Whatever fails half way: nothing is left of it, and the file from before can be read."""
+    path = tmp_path / "e.npz"
+    _explanation().save(path)
+
+    def half(file, **arrays):
+        Path(file).write_bytes(b"PK half of it")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(np, "savez_compressed", half)
+        _nested().save(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["e.npz"]
+    np.testing.assert_array_equal(xai.Explanation.load(path).values, _explanation().values)
+    _nested().save(path)
+    assert set(xai.Explanation.load(path).values) == {"a", "b"} and len(list(tmp_path.iterdir())) == 1
+
+
+def test_endings_links_and_missing_folders(tmp_path):
+    for name, file in {"plain": "plain.npz", "e.v2": "e.v2.npz", "e.npz": "e.npz"}.items():
+        _explanation().save(str(tmp_path / name))
+        assert (tmp_path / file).exists() and len(xai.Explanation.load(tmp_path / name)) == 3
+    link = tmp_path / "link.npz"
+    link.symlink_to(tmp_path / "e.npz")
+    _nested().save(link)
+    assert link.is_symlink() and len(xai.Explanation.load(tmp_path / "e.npz")) == 2
+    with pytest.raises(FileNotFoundError):
+        _explanation().save(tmp_path / "nowhere" / "e.npz")
 
 
 def test_what_explain_returns_can_be_saved(tmp_path, rng):

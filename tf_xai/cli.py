@@ -5,9 +5,12 @@ import os
 import shutil
 import warnings
 
+from tf_xai import __version__
+
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="tf-xai", description="Train models that are right for the right reasons.")
+    parser.add_argument("--version", action="version", version=f"tf-xai {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_demo(commands)
     _add_evaluate(commands)
@@ -62,6 +65,8 @@ def _evaluate(parser, options):
         for path in filter(None, (options.output, options.plot)):  # before the work, not after it
             if not os.path.isdir(os.path.dirname(path) or "."):
                 raise ValueError(f"There is no directory for {path!r}. Make it first.")
+        if options.plot:
+            _check_picture(options.plot)
         table = _table(options)
         print(_readable(table))
         if options.output:
@@ -77,19 +82,29 @@ def _evaluate(parser, options):
         parser.exit(2, f"tf-xai evaluate: {error}\n")
 
 
+def _check_picture(path):
+    """Raises for an ending that matplotlib does not know: before the work, too."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = sorted(FigureCanvasBase.get_supported_filetypes())
+    ending = os.path.splitext(path)[1].removeprefix(".")
+    if ending and ending.lower() not in known:  # without any, matplotlib adds its own
+        raise ValueError(f"--plot can not draw a .{ending} file. Expected one of {known}. Received: {path!r}.")
+
+
 def _table(options):
     """What `evaluate` says of the files."""
     import keras
 
     import tf_xai.training  # noqa: F401, a model saved with its losses is one of its classes
-    from tf_xai.evaluating import METRICS_BY_DEFAULT, evaluate
+    from tf_xai.evaluating import by_default, evaluate
 
     x, beside = _arrays(options.data, options.rows)
     if not os.path.exists(options.model):
         raise ValueError(f"There is no model {options.model!r}. Pass a file that `model.save` has written.")
     model = keras.saving.load_model(options.model, compile=False)
     given = {name: getattr(options, name) for name in ("explainers", "controls") if getattr(options, name) is not None}
-    metrics = _with_regions(options.metrics or METRICS_BY_DEFAULT, options.regions)
+    metrics = _with_regions(options.metrics or by_default(model, x), options.regions)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: print(f"Note: {message}")
         return evaluate(model, x, metrics=metrics, batch_size=options.batch_size, **beside, **given)
@@ -101,9 +116,13 @@ def _arrays(path, rows):
 
     if not os.path.exists(path):
         raise ValueError(f"There is no data {path!r}. Pass a file that `np.savez(path, x=x, y=y)` has written.")
+    with open(path, "rb") as file:
+        archive = file.read(2) == b"PK"
+    if not archive:  # such as a .csv file, or a single array
+        raise ValueError(f"{path!r} is no .npz file, which holds arrays by their names. {_SAVE}")
     try:
-        file = np.load(path)
-        known = dict(file) if hasattr(file, "files") else {}
+        with np.load(path) as file:
+            known = dict(file)
     except Exception as error:  # a damaged archive raises whatever its reader does
         raise ValueError(f"{path!r} can not be read as an npz file of numbers: {error}") from error
     if "x" not in known:
@@ -116,7 +135,10 @@ def _arrays(path, rows):
     return first.pop("x"), first
 
 
-_SAVE = "Write it with `np.savez(path, x=x, y=y)`."
+_SAVE = (
+    "Write one with `np.savez('data.npz', x=x, y=y)`: x as the model takes it, such as a table's "
+    "`pandas.read_csv(path)[columns].to_numpy('float32')`, and the labels as y, if there are any."
+)
 
 
 def _with_regions(metrics, regions):

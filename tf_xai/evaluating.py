@@ -4,13 +4,15 @@ import time
 
 import numpy as np
 
-from tf_xai.callbacks import probe
-from tf_xai.core import checks, passes, trees
+from tf_xai.callbacks import labels, probe
+from tf_xai.core import checks, data, passes, trees
+from tf_xai.core.score import Score
 from tf_xai.core.tracing import trace
 from tf_xai.metrics.controls import CONTROLS
+from tf_xai.metrics.judge import with_whole_ids
 from tf_xai.metrics.oracle import ORACLES
 from tf_xai.metrics.panel import Panel, read
-from tf_xai.metrics.registry import LOWER_IS_BETTER, METRICS
+from tf_xai.metrics.registry import LOWER_IS_BETTER, METRICS, MOVING
 
 # Means of resampled rows, for the bounds of a mean.
 RESAMPLED = 2000
@@ -26,7 +28,7 @@ def evaluate(
     x,
     y=None,
     explainers=("gradient_input", "integrated_gradients", "deep_lift", "lime"),
-    metrics=METRICS_BY_DEFAULT,
+    metrics=None,
     *,
     evidence=None,
     controls=("random", "weights"),
@@ -40,7 +42,9 @@ def evaluate(
         x: Rows to explain, each `(rows, ...)`, or a data set of batches; some hundreds are enough.
         y: Labels as in `fit`; None explains the predicted class.
         explainers: A name, an `Explainer`, a list of them, or a dict of name to explainer.
-        metrics: Names in `tf_xai.metrics.METRICS`, or a dict of these to their options.
+        metrics: Names in `tf_xai.metrics.METRICS`, or a dict of these to their options. None takes "deletion",
+            "insertion", "faithfulness_correlation", "max_sensitivity" and "sparseness"; of token ids alone, which can
+            not move, the others.
         evidence: Masks like `x` of where the reason is, for metrics that compare with them.
         controls: What explanations are compared with: "random", normal noise of the size of the first explainer's;
             "weights", what it says of the model with random weights: an explainer that is no better tells nothing; and
@@ -61,41 +65,51 @@ def evaluate(
         raise ValueError(f"`confidence` must lie between 0 and 1. Received: confidence={confidence!r}.")
     explainers, metrics, controls = _asked(explainers, metrics, controls)
     x, y, evidence = probe.read(x, y, evidence)
+    rows = probe.Probe(model, x, y, explainers, evidence)
+    metrics = metrics or read(by_default(model, x))
+    for bound in rows.bound.values() if y is not None else ():
+        labels.check(bound.score, rows.inputs, y, getattr(model, "loss", None))
     table, beside = {}, {}
-    for number, (name, explainer) in enumerate(explainers.items()):
-        rows = probe.Probe(model, x, y, {name: explainer}, evidence)
-        lines = _values(rows, metrics, () if number else controls, batch_size)
+    for number, (name, bound) in enumerate(rows.bound.items()):
+        lines = _values(rows, {name: bound}, metrics, () if number else controls, batch_size)
         for control in () if number else controls:
             beside[control] = {m: lines[f"xai_{m}_{control}"] for m in metrics if f"xai_{m}_{control}" in lines}
-        table[name] = {m: lines[f"xai_{m}"] for m in metrics}, _cost(rows, batch_size)
+        table[name] = {m: lines[f"xai_{m}"] for m in metrics}, _cost(rows, bound, batch_size)
     table |= {name: (values, {}) for name, values in beside.items()}
     return _frame({name: _row(*entry, confidence) for name, entry in table.items()}, metrics)
 
 
 def _asked(explainers, metrics, controls):
-    """Explainers and metrics in dicts, and the controls; or an error."""
-    explainers, metrics = probe.by_name(explainers), read(metrics)
+    """Explainers and metrics in dicts, None where nobody names any, and the controls; or an error."""
+    explainers, metrics = probe.by_name(explainers), None if metrics is None else read(metrics)
     controls = (controls,) if isinstance(controls, str) else tuple(controls)
     for name in controls:
         checks.choose("controls", name, CONTROLS)
     for argument, given in {"explainers": explainers, "metrics": metrics}.items():
-        if not given:
+        if given is not None and not given:
             raise ValueError(f"`{argument}` must name at least one. Received none.")
     if taken := set(explainers) & set(controls):
         raise ValueError(f"Explainers and controls need different names. Received {sorted(taken)} as both.")
     return explainers, metrics, controls
 
 
-def _values(rows, metrics, controls, batch_size):
+def by_default(model, x):
+    """The metrics that `evaluate` takes where nobody names any: of token ids alone those that move nothing."""
+    model = Score(model).model
+    leaves = trees.leaves(with_whole_ids(model, data.to_tensors(model, data.arrays(x))))
+    movable = any(trees.is_float(leaf) for leaf in leaves)
+    return [name for name in METRICS_BY_DEFAULT if movable or name not in MOVING]
+
+
+def _values(rows, bound, metrics, controls, batch_size):
     """The values of all rows: `{line: (rows,)}`."""
-    panel = trace(Panel(rows.bound, metrics, controls))
+    panel = trace(Panel(bound, metrics, controls))
     parts = [panel(*batch) for batch in rows.batches(batch_size)]
     return {line: np.concatenate([part[line] for part in parts]) for line in parts[0]}
 
 
-def _cost(rows, batch_size):
+def _cost(rows, bound, batch_size):
     """Passes of an explanation, counted in the first batch, and what explaining all rows takes the second time."""
-    (bound,) = rows.bound.values()
     batches = [(inputs, bound.score.target_from(inputs, labels)) for inputs, labels, _ in rows.batches(batch_size)]
     forward, backward = passes.count(bound, *batches[0])
     for _ in range(2):

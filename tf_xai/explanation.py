@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_xai.core import conversions, trees
+from tf_xai.core import conversions, files, trees
 
 
 @dataclass(frozen=True)
@@ -118,20 +118,20 @@ class Explanation:
         )
 
     def save(self, path):
-        """Writes one `.npz` file (the ending is added where it lacks) without pickles."""
+        """Writes one `.npz` file (the ending is added where it lacks) without pickles; an older one stays till then."""
         trees_, meta = {}, {"feature_names": self.feature_names, "info": self.info}
         for name in _ARRAYS:
             tree = getattr(self, name)
             if tree is not None:
                 trees_.update({f"{name}/{i}": leaf for i, leaf in enumerate(trees.leaves(tree))})
                 meta[f"structure of {name}"] = _skeleton(tree)
-        np.savez_compressed(path, meta=np.array(json.dumps(meta)), **trees_)
+        with files.replacing(_file(path)) as temporary:
+            np.savez_compressed(temporary, meta=np.array(json.dumps(meta)), **trees_)
 
     @classmethod
     def load(cls, path):
         """Reads what `save` wrote."""
-        path = Path(path)
-        with np.load(path if path.suffix == ".npz" else f"{path}.npz", allow_pickle=False) as file:
+        with np.load(_file(path), allow_pickle=False) as file:
             meta = json.loads(str(file["meta"]))
             parts = {}
             for name in _ARRAYS:
@@ -142,6 +142,11 @@ class Explanation:
 
 
 _ARRAYS = ("values", "score", "target", "inputs", "baseline_score", "fidelity", "index")
+
+
+def _file(path):
+    """The path with its ending."""
+    return Path(path if Path(path).suffix == ".npz" else f"{path}.npz")
 
 
 def _skeleton(tree):

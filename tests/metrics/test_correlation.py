@@ -70,6 +70,69 @@ def test_faithfulness_correlation(x, noise):
     np.testing.assert_allclose(got, expected, atol=0.04)
 
 
+def drawn(name, count=9, **options):
+    """The sets that a metric draws, `(sets, count)` booleans, read from the rows that the score is asked about."""
+    rows = []
+
+    def watched(x, target=None):
+        rows.append(x.numpy())
+        return tf.linalg.matvec(x, tf.range(1.0, count + 1))
+
+    ones = tf.ones((1, count))
+    metrics.METRICS[name](watched, ones, None, ones * tf.range(1.0, count + 1), **options)
+    asked = np.concatenate(rows)
+    assert set(np.unique(asked)) == {0, 1}, "a feature is there, or has the baseline"
+    gone = asked == 0
+    return gone[gone.any(axis=1)]  # the row itself is asked about, too
+
+
+@pytest.mark.parametrize("size", [1, 4, 8])
+@pytest.mark.parametrize("chunk", [1, 3, None])
+def test_every_set_has_so_many_features(size, chunk):
+    """Without replacement: a feature that was drawn twice would leave a set too small."""
+    sets = drawn("faithfulness_correlation", size=size, samples=60, chunk=chunk)
+    assert sets.shape == (60, 9) and (sets.sum(axis=1) == size).all()
+
+
+def test_sets_are_drawn_anew_and_all_alike_likely():
+    """Of 126 sets of four, 2000 draws have all; every feature is in 4/9 of them, every pair in 1/6."""
+    sets = drawn("faithfulness_correlation", size=4, samples=2000)
+    assert len(np.unique(sets, axis=0)) == 126
+    together = sets.T.astype(float) @ sets / 2000
+    np.testing.assert_allclose(np.diag(together), 4 / 9, atol=0.045)  # four standard errors
+    np.testing.assert_allclose(together[~np.eye(9, dtype=bool)], 1 / 6, atol=0.034)
+    repeated = (sets[1:] == sets[:-1]).all(axis=1).mean()
+    assert repeated < 0.03  # 1/126, but for chance
+
+
+def test_another_seed_draws_other_sets():
+    first, again, other = (drawn("faithfulness_correlation", size=4, samples=50, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any(axis=1).mean() > 0.9
+
+
+def test_sets_by_default():
+    """A fifth of the features, 128 times; one, where a fifth is less."""
+    sets = drawn("faithfulness_correlation")
+    assert len(sets) == 128 and (sets.sum(axis=1) == 2).all()
+    assert (drawn("faithfulness_correlation", count=2).sum(axis=1) == 1).all()
+
+
+def test_every_size_has_sets_of_its_own():
+    sets = drawn("sensitivity_n", sizes=[2, 4, 4], samples=50)
+    assert sets.sum(axis=1).tolist() == [2] * 50 + [4] * 100
+    assert (sets[50:100] != sets[100:]).any(axis=1).mean() > 0.9
+
+
+def test_sets_are_those_that_are_summed(x, noise):
+    """What is said of a set is the sum over its features, not over the others: by the sets that were drawn."""
+    sets = drawn("faithfulness_correlation", count=5, size=2, samples=40, seed=3)
+    changes, said = taken(crossed, x, sets), noise.numpy() @ sets.T
+    expected = [scipy.stats.pearsonr(a, b).statistic for a, b in zip(said, changes, strict=True)]
+    got = metrics.faithfulness_correlation(crossed, x, None, noise, size=2, samples=40, seed=3)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_sensitivity_n_is_the_mean_over_sizes(x, noise):
     found = metrics.sensitivity_n(crossed, x, None, noise, sizes=[1, 3], samples=50, seed=4)
     each = [

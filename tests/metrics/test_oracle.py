@@ -57,6 +57,48 @@ def test_no_order_is_better_on_a_linear_model(name, rng):
     np.testing.assert_allclose(got, contributions, rtol=1e-5, atol=1e-5)
 
 
+def crossed(x, target=None):
+    """Features that act together, so that what one is worth depends on which others are there."""
+    pairs = 3 * x[:, 0] * x[:, 1] - 2 * x[:, 1] * x[:, 2] + x[:, 2] * x[:, 3] * x[:, 0]
+    return straight(x) + pairs + tf.sin(3 * x[:, 3]) * tf.exp(x[:, 4] / 2)
+
+
+def is_greedy(order, curve_of, sign):
+    """Whether no other feature that is left would have been a better next one, at any step."""
+    steps = range(len(order))
+    swapped = lambda k, i: (*order[:k], i, *(other for other in order[k:] if other != i))
+    return all(
+        sign * curve_of(order)[k + 1] >= sign * curve_of(swapped(k, i))[k + 1] for k in steps for i in order[k + 1 :]
+    )
+
+
+@pytest.mark.parametrize("name", sorted(ORACLES))
+def test_step_by_step_on_a_score_that_is_not_linear(name, rng):
+    """Of all 120 orders of five features one is greedy; the metric by hand, from the scores along it."""
+    x, inserting = rng.normal(size=(8, 5)).astype("float32"), name in ("insertion", "sufficiency")
+    subsets = list(itertools.product([0, 1], repeat=5))
+    curves, by_features_alone = [], 0
+    for row in x:
+        score = dict(zip(subsets, crossed(tf.constant(row * np.array(subsets, "float32"))).numpy(), strict=True))
+        there = lambda order, k: tuple(int((i in order[:k]) == inserting) for i in range(5))
+        curve_of = lambda order, score=score, there=there: [score[there(order, k)] for k in range(6)]
+        sign = 1 if inserting else -1
+        (order,) = [each for each in itertools.permutations(range(5)) if is_greedy(each, curve_of, sign)]
+        worth = [sign * score[there((i,), 1)] for i in range(5)]
+        alone = sorted(range(5), key=worth.__getitem__, reverse=True)
+        by_features_alone += tuple(alone) == order
+        curves.append(curve_of(order))
+    assert by_features_alone < len(x), "an order that needs no steps would not be told from the oracle's"
+    curves = np.array(curves)
+    if name in ("deletion", "insertion"):
+        options, expected = {"steps": 5}, ((curves[:, 1:] + curves[:, :-1]) / 2).mean(axis=1)
+    else:
+        whole = curves[:, -1] if inserting else curves[:, 0]
+        options, expected = {"shares": [0.2, 0.4, 0.8]}, whole - curves[:, [1, 2, 4]].mean(axis=1)
+    got = ORACLES[name](crossed, tf.constant(x), None, None, **options)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_regions_move_together(rng):
     """Four patches of an image of two channels: their sums are all that counts."""
     image = tf.constant(rng.normal(size=(3, 8, 8, 2)), tf.float32)
@@ -90,6 +132,26 @@ def test_masks_stay():
     values = greedy(score, inputs, None)
     np.testing.assert_allclose(values["x"], [[2.0, 1.0]])
     np.testing.assert_allclose(values["mask"], [[0.0, 0.0]])
+
+
+WIDE = {
+    "'patches'": (10, 10, 3),
+    "'windows'": (50, 2),
+    r"\[\[0, 1\], \[2, 3\], ...\]": (100,),
+}
+
+
+@pytest.mark.parametrize("regions", WIDE)
+def test_regions_that_suit_the_inputs(regions):
+    total = lambda x, target: tf.reduce_sum(x, axis=list(range(1, x.shape.rank)))
+    with pytest.raises(ValueError, match=f"`regions=` to the metric, such as {{'deletion': {{'regions': {regions}}}}}"):
+        greedy(total, tf.zeros((1, *WIDE[regions])), None)
+
+
+def test_regions_that_suit_token_ids(rng):
+    ids = rng.integers(1, 10, (2, 20))
+    with pytest.raises(ValueError, match=r"Received: 100 in a row. Pass `regions=` .*'regions': 'tokens'"):
+        xai.evaluate(transformer(length=20), ids, None, "gradient_input", "deletion", controls="oracle")
 
 
 def test_too_many_features_need_regions():

@@ -7,7 +7,7 @@ import scipy.stats
 import tensorflow as tf
 
 import tf_xai as xai
-from tests.models import cnn, mlp, regression
+from tests.models import cnn, mlp, nested, regression, subclassed, transformer
 from tf_xai import metrics
 from tf_xai.core import random, randomised
 
@@ -32,17 +32,54 @@ def test_layers_from_the_output_on():
     assert sum(map(len, groups)) == len(model.trainable_variables)
 
 
+@pytest.mark.parametrize("model", [cnn, mlp, transformer, subclassed, nested])
+def test_whether_layers_are_frozen_makes_no_difference(model):
+    """What was learnt is drawn anew in the same order, frozen or not; statistics stay."""
+    model = model()
+    names = [variable.path for variable in model.trainable_variables]
+    assert [variable.path for variable in randomised.weights(model)] == names
+    model.trainable = False
+    assert not model.trainable_variables
+    assert [variable.path for variable in randomised.weights(model)] == names
+
+
+@keras.saving.register_keras_serializable("tests")
+class Shift(keras.layers.Layer):
+    """Adds a table of constants."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=shape[1:], initializer="ones", trainable=False, name="table")
+
+    def call(self, x):
+        return x + self.table
+
+
+def test_what_was_never_there_to_be_trained_stays(tmp_path):
+    """Moving statistics, those of `Normalization`, constants, seeds; also in a model that has been loaded."""
+    normal = keras.layers.Normalization()
+    normal.adapt(np.random.default_rng(0).normal(size=(9, 4)))
+    frozen = keras.layers.Dense(3, trainable=False)
+    others = [keras.layers.BatchNormalization(), keras.layers.Dropout(0.5), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((4,)), normal, Shift(), frozen, *others])
+    model.save(tmp_path / "model.keras")
+    for each in (model, keras.saving.load_model(tmp_path / "model.keras")):
+        names = [variable.path.rpartition("/")[2] for variable in randomised.weights(each)]
+        assert names == ["kernel", "bias", "gamma", "beta", "kernel", "bias"]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "deep_lift"])
-def test_parameter_randomisation(method, x):
-    """The mean over copies in which one layer after the other has the random weights."""
+def test_parameter_randomisation(method, frozen, x):
+    """The mean over copies in which one layer after the other has the random weights, frozen or not."""
     model = cnn()
+    model.trainable = not frozen
     explain, copy = xai.Explainer(method).bind(model), keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     own, expected = explain(x, TARGET).numpy(), []
-    place = {id(variable): i for i, variable in enumerate(model.trainable_variables)}
+    place = {id(variable): i for i, variable in enumerate(randomised.weights(model))}
     for number, variables in enumerate(randomised.layers(model)):
         for variable, values in randomised.draws(variables, random.fold(7, number)):
-            copy.trainable_variables[place[id(variable)]].assign(values)
+            randomised.weights(copy)[place[id(variable)]].assign(values)
         expected.append(spearman(own, xai.Explainer(method).bind(copy)(x, TARGET).numpy()))
     got = metrics.parameter_randomisation(explain.score, x, TARGET, own, explain=explain, seed=7)
     np.testing.assert_allclose(got, np.mean(expected, axis=0), atol=1e-3)
@@ -81,7 +118,7 @@ def test_efficient_mprt_is_the_change_of_entropy(x):
     model = cnn()
     explain = xai.Explainer("gradient").bind(model)
     own = explain(x, TARGET).numpy()
-    pairs = randomised.draws(model.trainable_variables, 3)
+    pairs = randomised.draws(randomised.weights(model), 3)
     other = randomised.under(pairs, lambda: explain(x, TARGET)).numpy()
     entropy = lambda values: np.array(
         [scipy.stats.entropy(np.histogram(row.astype("float64"), bins=100)[0]) for row in values.reshape(6, -1)]

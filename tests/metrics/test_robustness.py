@@ -1,5 +1,6 @@
 """Sensitivity to small moves, against scores whose attributions are known."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +9,7 @@ import tf_xai as xai
 from tests.models import mlp
 from tf_xai import metrics
 from tf_xai.attributions import gradient
+from tf_xai.metrics.judge import judge
 
 SLOPES = np.array([3.0, -1.0, 2.0, 0.5], "float32")
 
@@ -72,6 +74,30 @@ def test_chunks_do_not_matter_and_the_target_stays(chunk, x):
     np.testing.assert_allclose(got, whole, rtol=1e-4)
 
 
-def test_tokens_can_not_move(x):
-    with pytest.raises(TypeError):
-        metrics.max_sensitivity(linear, tf.constant([[1, 2]]), None, tf.ones((1, 2)), explain=of(linear))
+@pytest.mark.parametrize("name", ["max_sensitivity", "local_lipschitz"])
+@pytest.mark.parametrize("inputs", [np.array([[1, 2]]), {"ids": np.array([[1, 2]]), "mask": np.array([[True, False]])}])
+def test_tokens_can_not_move(name, inputs):
+    with pytest.raises(ValueError, match=f"`{name}` moves floating inputs a little, and there are none"):
+        metrics.METRICS[name](linear, inputs, None, inputs, explain=lambda near, target: near)
+
+
+def test_ids_do_not_move_beside_floats(rng):
+    """Not those either that a model takes as floats: half an id would be another id."""
+    table, ids = rng.normal(size=(3, 2)).astype("float32"), rng.integers(1, 9, (3, 4)).astype("float32")
+    inputs = [keras.Input((2,)), keras.Input((4,))]
+    vectors = keras.layers.Flatten()(keras.layers.Embedding(9, 2)(inputs[1]))
+    model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(keras.layers.Concatenate()([inputs[0], vectors])))
+    bound, seen = xai.Explainer("gradient").bind(model), []
+
+    class Watched:
+        explainer, score, place = bound.explainer, bound.score, bound.place
+
+        def attribute(self, near, target):
+            seen.append([np.asarray(leaf) for leaf in near])
+            return bound.attribute(near, target)
+
+    rows, target = [tf.constant(table), tf.constant(ids)], tf.constant([0, 1, 2])
+    judge(metrics.max_sensitivity, Watched(), rows, target, bound(rows, target), samples=3, chunk=3)
+    ((moved, whole),) = seen
+    assert (moved.reshape(3, 3, 2) != table).all() and whole.dtype == "float32"
+    np.testing.assert_array_equal(whole.reshape(3, 3, 4), np.stack([ids] * 3))

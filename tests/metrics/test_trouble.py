@@ -110,11 +110,24 @@ def test_a_score_without_variance(x):
             assert np.isnan(lines[f"xai_{name}"]) and "undefined for 6 of 6" in said[f"xai_{name}"], name
 
 
-def test_a_frozen_model_has_no_weights_to_draw(x):
-    model, names = mlp(classes=2), ("parameter_randomisation", "efficient_mprt")
-    model.trainable = False
-    lines, said = fitted(model, x, metrics=names)
+RANDOMISED = ("parameter_randomisation", "efficient_mprt")
+
+
+def test_a_model_without_weights_has_none_to_draw(x):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: keras.ops.softmax(x[:, :2] * x[:, 2:]))])
+    lines, said = fitted(model, x, metrics=RANDOMISED)
     assert np.isnan(list(lines.values())).all() and len(said) == 2
+
+
+def test_a_frozen_model_has_lost_what_it_has_learnt_like_any_other(x):
+    """`trainable` says what the next training may change, not what an explanation should depend on."""
+    free, frozen = mlp(classes=2), mlp(classes=2)
+    frozen.set_weights(free.get_weights())
+    frozen.trainable = False
+    expected, _ = fitted(free, x, metrics=RANDOMISED, rate=0.0)
+    lines, said = fitted(frozen, x, metrics=RANDOMISED, rate=0.0)
+    assert lines == pytest.approx(expected, rel=1e-5) and not said
+    assert expected["xai_parameter_randomisation"] < 0.9
 
 
 def test_rows_without_evidence(x):

@@ -5,13 +5,22 @@ from itertools import groupby
 import keras
 import tensorflow as tf
 
-from tf_xai.core import random
+from tf_xai.core import random, trees
+
+
+def weights(model):
+    """What a training may change, or may have changed before layers were frozen: all that can have been learnt.
+
+    Statistics, as those of BatchNorm, seeds and constants were never there to be trained, and stay.
+    """
+    made = {id(variable) for layer in model._flatten_layers() for variable in layer._trainable_variables}
+    return [each for each in model.weights if id(each) in made and trees.is_float(each)]
 
 
 def layers(model):
-    """The trainable variables of every layer, a list of lists, those near the output first."""
+    """The `weights` of every layer, a list of lists, those near the output first."""
     owner = lambda variable: variable.path.rpartition("/")[0]
-    return [list(group) for _, group in groupby(model.trainable_variables, owner)][::-1]
+    return [list(group) for _, group in groupby(weights(model), owner)][::-1]
 
 
 def draws(variables, seed):

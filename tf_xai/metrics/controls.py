@@ -16,8 +16,12 @@ def random_like(bound, inputs, target, attributions):
 
 def of_random_weights(bound, inputs, target, attributions):
     """What the same explainer says of the model with random weights, see `parameter_randomisation`."""
-    pairs = randomised.draws(bound.score.model.trainable_variables, seed=0)
-    return randomised.under(pairs, lambda: bound.attribute(inputs, target))
+    return with_random_weights(bound, lambda: bound.attribute(inputs, target))
+
+
+def with_random_weights(bound, function):
+    """What a function returns while the model has random weights, always the same ones."""
+    return randomised.under(randomised.draws(randomised.weights(bound.score.model), seed=0), function)
 
 
 def its_own(bound, inputs, target, attributions):

@@ -70,7 +70,7 @@ def sensitivity_n(
         score, inputs, target, attributions, baseline, regions, seed, chunk: As for `faithfulness_correlation`.
 
     Returns: `(batch,)`, -1 to 1; 1 for the contributions of a linear model; NaN where one of both is constant.
-    Cost: `samples` forward passes for every size, and one more.
+    Cost: `samples + 1` forward passes for every size.
 
     Reference: Ancona et al., 2018, https://arxiv.org/abs/1711.06104
     """

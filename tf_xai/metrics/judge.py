@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tf_xai.core import trees
-from tf_xai.metrics.registry import options_of
+from tf_xai.core import places, trees
+from tf_xai.metrics.registry import MOVING, options_of
 
 
 def judge(metric, bound, inputs, target, attributions, evidence=None, **options):
@@ -22,7 +22,10 @@ def judge(metric, bound, inputs, target, attributions, evidence=None, **options)
     """
     asked = options_of(metric)
     if "explain" in asked:  # again, with other weights, targets or inputs: not where the explainer looks, but outside
-        values = metric(bound.score, inputs, target, attributions, explain=bound.attribute, **options)
+        seen = with_whole_ids(bound.score.model, inputs) if metric.__name__ in MOVING else inputs
+        as_fed = lambda near: trees.map_leaves(lambda leaf, x: tf.cast(leaf, x.dtype), near, inputs)
+        explain = lambda near, target: bound.attribute(as_fed(near), target)
+        values = metric(bound.score, seen, target, attributions, explain=explain, **options)
     else:
         seen = _seen(bound, inputs, attributions, _evidence(metric, evidence) if "evidence" in asked else None)
         if "baseline_score" in asked and "baseline" not in options:
@@ -34,9 +37,20 @@ def judge(metric, bound, inputs, target, attributions, evidence=None, **options)
     return tf.where(explained, values, float("nan"))
 
 
+def with_whole_ids(model, inputs):
+    """The inputs with token ids as integers, also where the model takes them as floats: a part of an id is no id."""
+    ids = {site.leaf for site in places.embeddings(model, inputs)}
+    whole = lambda number, leaf: tf.cast(leaf, tf.int32) if number in ids and trees.is_float(leaf) else leaf
+    return trees.pack(inputs, [whole(*each) for each in enumerate(trees.leaves(inputs))])
+
+
 def _seen(bound, inputs, attributions, evidence):
-    """Score, inputs, attributions and evidence at the place where the explainer looks."""
-    place = bound.place(inputs)
+    """Score, inputs, attributions and evidence at the place where the explainer looks.
+
+    Methods that look into the model themselves, such as those of attention, have values for inputs, or for token ids,
+    which come and go where they are embedded.
+    """
+    place = places.find(bound.score, inputs) if bound.explainer.has("layer") else bound.place(inputs)
     if place is None:
         return bound.score, inputs, attributions, evidence
     if evidence is not None and bound.explainer.layer is not None:

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tf_xai.core import baselines, trees
+from tf_xai.core import baselines, places, trees
 from tf_xai.core.regions import resolve, share
 from tf_xai.core.variants import map_variants
 from tf_xai.metrics.removal import comprehensiveness, deletion, insertion, sufficiency
@@ -40,7 +40,8 @@ def greedy(score, inputs, target, *, inserting=False, baseline="zeros", regions=
     if regions is None and count > MOST:
         raise ValueError(
             f"The oracle tries features one by one, at most {MOST} of them. Received: {count} in a row. Pass "
-            "`regions=` to the metric, such as {'deletion': {'regions': 'patches'}}, or leave the oracle out."
+            f"`regions=` to the metric, such as {{'deletion': {{'regions': {_remedy(score, inputs)}}}}}, or leave the "
+            "oracle out."
         )
     replace = baselines.replacing(baseline, inputs)
 
@@ -62,6 +63,14 @@ def greedy(score, inputs, target, *, inserting=False, baseline="zeros", regions=
     more = lambda number, *_: number < count
     values = tf.while_loop(more, step, start, parallel_iterations=1, maximum_iterations=count)[2]
     return share(values, players, inputs)
+
+
+def _remedy(score, inputs):
+    """Regions that suit what is explained: the vectors of token ids, or else the largest of the inputs."""
+    if isinstance(score, places.AtEmbeddings):
+        return "'tokens'"
+    largest = max((leaf for leaf in trees.leaves(inputs) if trees.is_float(leaf)), key=lambda x: trees.row_size([x]))
+    return {2: "[[0, 1], [2, 3], ...]", 3: "'windows'"}.get(largest.shape.rank, "'patches'")
 
 
 def _each(leaf):

@@ -11,7 +11,8 @@ def parameter_randomisation(score, inputs, target, attributions, *, explain, see
         mean over layers l of the rank correlation of |a| and |a_l|
 
     `a_l` are those of the model in which this layer, and all between it and the output, have random weights: normal
-    ones with the mean and the spread of the trained ones. The model itself is left alone.
+    ones with the mean and the spread of the trained ones. Frozen layers (`trainable=False`) are no exception: their
+    weights were learnt, too. The model itself is left alone.
 
     Args:
         score: A `Score`.
@@ -21,8 +22,8 @@ def parameter_randomisation(score, inputs, target, attributions, *, explain, see
         explain: A bound explainer of the model.
         seed: Integer.
 
-    Returns: `(batch,)`, -1 to 1; NaN where one of both is constant in some layer, and in a model without trainable
-        weights, where there is nothing to draw.
+    Returns: `(batch,)`, -1 to 1; NaN where one of both is constant in some layer, and in a model without weights,
+        where there is nothing to draw.
     Cost: an explanation for every layer with weights.
 
     Reference: Adebayo et al., 2018, https://arxiv.org/abs/1810.03292
@@ -47,11 +48,11 @@ def efficient_mprt(score, inputs, target, attributions, *, explain, seed=0):
     Args:
         score, inputs, target, attributions, explain, seed: As for `parameter_randomisation`.
 
-    Returns: `(batch,)`; NaN where all attributions are alike, and without trainable weights. Cost: one explanation.
+    Returns: `(batch,)`; NaN where all attributions are alike, and without weights. Cost: one explanation.
 
     Reference: Hedström et al., 2023, https://arxiv.org/abs/2401.06465
     """
-    inputs, pairs = trees.tensors(inputs), randomised.draws(score.model.trainable_variables, seed)
+    inputs, pairs = trees.tensors(inputs), randomised.draws(randomised.weights(score.model), seed)
     if not pairs:
         return _undefined(trees.columns(trees.tensors(attributions)))
     after = statistics.entropy(trees.columns(randomised.under(pairs, lambda: explain(inputs, target))))

@@ -49,6 +49,9 @@ METRICS = {metric.__name__: metric for metric in (*LOWER_IS_BETTER, *HIGHER_IS_B
 # Metrics of the model alone, which read no attributions.
 MODEL_METRICS = ("lime_fidelity",)
 
+# Metrics that explain inputs which have moved a little: what is not floating, as token ids, can not.
+MOVING = ("local_lipschitz", "max_sensitivity")
+
 # What a metric is given, and nobody passes.
 GIVEN = ("explain", "evidence", "baseline_score")
 

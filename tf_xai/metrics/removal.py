@@ -32,7 +32,8 @@ def deletion(score, inputs, target, attributions, *, baseline="zeros", regions=N
     https://arxiv.org/abs/1509.06321; segments: Rieger and Hansen, 2020, https://arxiv.org/abs/2003.08747; the noisy
     linear baseline: Rong et al., 2022, https://arxiv.org/abs/2202.00449
     """
-    return _area(_curve(score, inputs, target, attributions, baseline, regions, _equal(steps), chunk))
+    options = {"baseline": baseline, "regions": regions, "steps": steps, "chunk": chunk}
+    return area(deletion_curve(score, inputs, target, attributions, **options))
 
 
 def insertion(score, inputs, target, attributions, *, baseline="zeros", regions=None, steps=16, chunk=None):
@@ -42,8 +43,22 @@ def insertion(score, inputs, target, attributions, *, baseline="zeros", regions=
 
     Reference: Petsiuk et al., 2018, https://arxiv.org/abs/1806.07421
     """
-    return _area(_curve(score, inputs, target, attributions, baseline, regions, _equal(steps), chunk, inserting=True))
+    options = {"baseline": baseline, "regions": regions, "steps": steps, "chunk": chunk}
+    return area(insertion_curve(score, inputs, target, attributions, **options))
 
+
+def deletion_curve(score, inputs, target, attributions, *, baseline="zeros", regions=None, steps=16, chunk=None):
+    """The score while the features go, `(steps + 1, batch)`: what `deletion` is the area under."""
+    return _curve(score, inputs, target, attributions, baseline, regions, _equal(steps), chunk)
+
+
+def insertion_curve(score, inputs, target, attributions, *, baseline="zeros", regions=None, steps=16, chunk=None):
+    """The score while the features come back, `(steps + 1, batch)`: what `insertion` is the area under."""
+    return _curve(score, inputs, target, attributions, baseline, regions, _equal(steps), chunk, inserting=True)
+
+
+# Metrics that are the area under a curve.
+CURVES = {"deletion": deletion_curve, "insertion": insertion_curve}
 
 # Of the features, in percent of all, as ERASER has them.
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
@@ -85,8 +100,8 @@ def _equal(steps):
     return [step / steps for step in range(steps + 1)]
 
 
-def _area(curve):
-    """The trapezoid rule over equal steps from 0 to 1."""
+def area(curve):
+    """The trapezoid rule over equal steps from 0 to 1, along the first axis."""
     return (tf.reduce_sum(curve, axis=0) - (curve[0] + curve[-1]) / 2) / (curve.shape[0] - 1)
 
 

@@ -23,10 +23,12 @@ def max_sensitivity(score, inputs, target, attributions, *, explain, radius=0.02
         chunk: Moves explained at once; None bounds the memory.
 
     Returns: `(batch,)`, 0 or more, a share of the size of the attributions; NaN where all are zero.
+    Raises: ValueError where all inputs are integer or boolean, as token ids.
     Cost: `samples` explanations.
 
     Reference: Yeh et al., 2019, https://arxiv.org/abs/1901.09392
     """
+    _check("max_sensitivity", inputs)
     apart, _ = _distances(inputs, target, attributions, explain, radius, samples, seed, chunk)
     size = tf.sqrt(trees.sum_features(trees.square(trees.tensors(attributions))))
     return tf.reduce_max(apart, axis=0) / size
@@ -43,14 +45,24 @@ def local_lipschitz(score, inputs, target, attributions, *, explain, radius=0.1,
 
     Reference: Alvarez-Melis and Jaakkola, 2018, https://arxiv.org/abs/1806.08049
     """
+    _check("local_lipschitz", inputs)
     apart, way = _distances(inputs, target, attributions, explain, radius, samples, seed, chunk)
     return tf.reduce_max(apart / way, axis=0)
+
+
+def _check(name, inputs):
+    """Raises where nothing can move."""
+    if not any(trees.is_float(leaf) for leaf in trees.leaves(trees.tensors(inputs))):
+        raise ValueError(
+            f"`{name}` moves floating inputs a little, and there are none: token ids, integers and booleans can not be "
+            f"moved. Received: inputs of shape {checks.shapes(inputs)}. Leave it out here, or pass floats "
+            "(`x.astype('float32')`) where integers are quantities."
+        )
 
 
 def _distances(inputs, target, attributions, explain, radius, samples, seed, chunk):
     """How far apart attributions are after every move, and how long that was: two `(samples, batch)`."""
     inputs, attributions = trees.tensors(inputs), trees.tensors(attributions)
-    checks.some_floats(inputs)
 
     def moves(k):
         """A move for every index, `(chunk, 1, ...)`; none of what is not floating."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tf_xai.core import checks
+from tf_xai.core import checks, files
 
 # Parts of the names of metrics, as the callbacks of Keras read them.
 DIRECTIONS = {"loss": "min", "error": "min", "acc": "max", "auc": "max"}
@@ -167,24 +167,30 @@ class _Notes:
                     f"{type(leaf).__name__}. Pass arrays as `x`, `y` and `validation`, or leave `directory` out."
                 )
         self._common = {"data": _digest(data), "fit": {name: _digest(value) for name, value in fit.items()}}
-        self._file, self._known = Path(directory) / "sweep.jsonl", {}
+        self._file = Path(directory) / "sweep.jsonl"
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
-        for line in lines:
-            with contextlib.suppress(json.JSONDecodeError):  # an interruption may have left half a line
+        self._known = self._read()
+
+    def _read(self):
+        """The results by their keys, as the file has them now."""
+        known = {}
+        for line in self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []:
+            with contextlib.suppress(json.JSONDecodeError):  # files of old may have half a line
                 entry = json.loads(line)
-                self._known[_json(entry["key"])] = entry["result"]
+                known[_json(entry["key"])] = entry
+        return known
 
     def recall(self, model, weight, seed, train):
         """The result of a training, from the file if it is there."""
         first = _digest([model.get_weights(), _json(_without_names(model.get_compile_config()))])
         key = {"weight": weight, "seed": seed, "model": first, **self._common}
         if _json(key) not in self._known:
-            self._known[_json(key)] = train()
-            with self._file.open("a", encoding="utf-8") as file:
-                # First the end of the line before, which may have been cut.
-                file.write(f"\n{_json({'key': key, 'result': self._known[_json(key)]})}")
-        return self._known[_json(key)]
+            result = train()
+            # Read again: another process may have noted trainings of its own meanwhile.
+            self._known = self._known | self._read() | {_json(key): {"key": key, "result": result}}
+            with files.replacing(self._file) as temporary:
+                temporary.write_text("".join(f"{_json(each)}\n" for each in self._known.values()), encoding="utf-8")
+        return self._known[_json(key)]["result"]
 
 
 def _digest(tree):
