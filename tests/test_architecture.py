@@ -1,6 +1,7 @@
 """Who may import whom, and what a bare import costs."""
 
 import ast
+import configparser
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,7 @@ BELOW["losses"] = BELOW["metrics"] | {"metrics"}
 BELOW["tradeoff"] = BELOW["losses"] | {"losses", "visual"}
 for _part in ("training", "callbacks", "inspection", "report"):
     BELOW[_part] = BELOW["tradeoff"] | BELOW["explaining"] | {"tradeoff", "explaining"}
+BELOW["callbacks"] |= {"board"}
 BELOW["evaluating"] = BELOW["callbacks"] | {"callbacks"}
 
 # They sit on top and import what they like.
@@ -66,10 +68,36 @@ def test_imports_go_downwards(file):
         assert own <= BELOW[part] | {part}
 
 
-def test_the_plugin_of_tensorboard_imports_no_tensorflow():
-    for file in FILES:
-        if file.match("board/plugin*.py"):
-            assert not {name.split(".")[0] for name in _imports(file)} & {"tensorflow", "keras", "tf_xai"}
+def _served():
+    """The files that TensorBoard's server needs: the plugin, and what it imports of the package."""
+    waiting, found = ["plugin"], {}
+    while waiting:
+        name = waiting.pop()
+        found[name] = list(_imports(ROOT / "board" / f"{name}.py"))
+        own = {each.split(".")[2] for each in found[name] if each.startswith("tf_xai.board.")}
+        waiting += own - set(found)
+    return found
+
+
+def test_the_server_of_the_tab_needs_numpy_and_tensorboard_only():
+    served = _served()
+    assert {"plugin", "events", "packing"} <= set(served)
+    for imports in served.values():
+        assert all(name.startswith("tf_xai.board.") for name in imports if name.startswith("tf_xai"))
+        assert {name.split(".")[0] for name in imports} - sys.stdlib_module_names <= {
+            *("numpy", "tensorboard", "tf_xai"),
+            "werkzeug",  # comes with tensorboard, and is what routes are written in
+        }
+
+
+def test_the_server_of_the_tab_brings_no_framework():
+    brought = _brought_by("import tf_xai_tensorboard, tf_xai.board.plugin")
+    assert "tensorboard" in brought
+    assert not brought & {"tensorflow", "keras"}
+
+
+def test_what_tensorboard_loads_at_its_start_has_nothing_above_it():
+    assert "tf_xai" not in _brought_by("import tf_xai_tensorboard")
 
 
 def test_one_file_opens_a_tape():
@@ -109,3 +137,16 @@ def test_every_public_name_resolves():
         namespace = getattr(tf_xai, name)
         assert namespace.__all__
         assert all(hasattr(namespace, entry) for entry in namespace.__all__)
+
+
+def test_the_files_of_the_tab_are_packaged():
+    setup = ROOT.parent / "setup.cfg"
+    if not setup.exists():
+        pytest.skip("the package is not in its repository")
+    settings = configparser.ConfigParser()
+    settings.read(setup, encoding="utf-8")
+    patterns = settings["options.package_data"]["tf_xai.board"].split(", ")
+    packaged = {path for pattern in patterns for path in (ROOT / "board").glob(pattern)}
+    assert packaged >= {path for path in (ROOT / "board" / "static").rglob("*") if path.is_file()}
+    assert ROOT / "board" / "FORMAT.md" in packaged
+    assert settings["options"]["py_modules"] == "tf_xai_tensorboard"

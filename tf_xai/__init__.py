@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["attributions", "callbacks", "datasets", "interop", "losses", "metrics", "tradeoff", "visual"],
+    submodules=["attributions", "board", "callbacks", "datasets", "interop", "losses", "metrics", "tradeoff", "visual"],
     submod_attrs={
         "core": ["baselines", "regions"],
         "core.score": ["Score"],

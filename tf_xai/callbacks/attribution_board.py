@@ -1,71 +1,172 @@
-"""AttributionBoard: pictures of attributions and their metrics, epoch by epoch."""
+"""AttributionBoard: attributions of some examples, epoch by epoch, for the XAI tab of TensorBoard."""
 
-from importlib.util import find_spec
+import hashlib
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_xai.board import examples as drawn
+from tf_xai.board import packing, records
 from tf_xai.callbacks import probe
-from tf_xai.callbacks.probe import Probe, by_name
-from tf_xai.core import trees
-from tf_xai.core.tracing import trace
+from tf_xai.callbacks.board_rows import RANDOM, Rows
+from tf_xai.callbacks.probe import by_name
+from tf_xai.core import checks, data, trees
+from tf_xai.metrics.panel import read
 from tf_xai.visual.overlay import grid, overlay
 
 
 class AttributionBoard(keras.callbacks.Callback):
-    """Writes attributions of a few examples, and all scalars of the logs, at the end of every epoch.
+    """Writes attributions of some examples, what metrics say of them, and all lines of the log, for TensorBoard.
 
-    TensorBoard's Images and Scalars dashboards show them, under `<log_dir>/xai`. Where tensorboard is not installed
-    the pictures are also written as PNG files, `<log_dir>/xai/<name>/epoch-0001.png`.
+    `tensorboard --logdir <folder>` shows them in its tab "XAI", with the extra `tf-xai[tensorboard]`;
+    `xai.board.to_html(folder, "board.html")` makes a page of them that needs neither. All is in `<log_dir>/xai`, in the
+    format of `board/FORMAT.md`; writing needs no tensorboard.
+
+    Beside the first explainer's, the metrics of random attributions of the same size are written.
 
     Args:
         log_dir: Directory of this run's logs.
-        x: Inputs of the examples, each `(rows, ...)`.
+        x: Inputs of the examples, each `(rows, ...)`, or a data set of batches.
         y: Labels as in `fit`; None explains the predicted class.
-        explainers: A name, an `Explainer`, a list of them, or a dict of name to explainer.
-        examples: How many of the rows are drawn.
+        explainers: A name, an `Explainer`, a list of them, or a dict of name to explainer. Class activation maps are
+            kept on the grid of their layer.
+        examples: How many of the rows are shown.
+        every: Epochs from one picture to the next; None takes epochs ever further apart, 1, 2, 3, 4, 6, 8, 11, 16, 23
+            and so on. The first epoch is always written, and the last one, with the model as the training leaves it.
+            Lines of the log are written every epoch.
+        metrics: Names in `tf_xai.metrics.METRICS`, or a dict of these to their options: one number an example. Those
+            of deletion and insertion are drawn as curves, too.
+        evidence: Masks like `x` of where the reason is, for metrics that compare with them.
+        class_names: Names of the classes, in their order.
+        feature_names: Names of the columns of a table or the channels of a series, or a dict of input to these; None
+            takes those of a data frame.
+        tokens: Function of the ids of a row `(length,)` to as many words, "" for padding; None shows the ids.
+        rate: Samples a second, where inputs `(rows, samples)` or `(rows, samples, 1)` are sounds.
+        images: Whether to write pictures for the stock Images dashboard as well: a grid of overlays, or a figure.
+
+    Of nested inputs every one is shown by itself. Of a video eight frames are, side by side. Inputs of other shapes are
+    left out.
     """
 
-    def __init__(self, log_dir, x, y=None, explainers="integrated_gradients", examples=8):
+    def __init__(
+        self,
+        log_dir,
+        x,
+        y=None,
+        explainers="integrated_gradients",
+        *,
+        examples=16,
+        every=None,
+        metrics=("deletion", "insertion"),
+        evidence=None,
+        class_names=None,
+        feature_names=None,
+        tokens=None,
+        rate=None,
+        images=False,
+    ):
         super().__init__()
-        self.x, self.y, _ = probe.read(x, y)
-        self.log_dir, self.examples = Path(log_dir) / "xai", examples
-        self.explainers = by_name(explainers)
-        self._probe = None
+        for name, value in {"examples": examples, "every": 1 if every is None else every}.items():
+            checks.positive(name, value)
+        feature_names = data.feature_names(x) if feature_names is None else feature_names
+        self.x, self.y, self.evidence = probe.read(x, y, evidence)
+        self.log_dir, self.examples, self.every = Path(log_dir) / "xai", examples, every
+        self.explainers, self.metrics = by_name(explainers), read(metrics)
+        if RANDOM in self.explainers:
+            raise ValueError(f"{RANDOM!r} is the name of random attributions. Pass another name for this explainer.")
+        self.class_names, self.feature_names = class_names, feature_names
+        self.tokens, self.rate, self.images = tokens, rate, images
+        self._rows = None
 
     def on_train_begin(self, logs=None):
-        fresh = Probe(self.model, self.x, self.y, self.explainers)
-        if self._probe is None or fresh.bound != self._probe.bound:
-            self._probe, self._traced = fresh, trace(self._explain)
+        rows = Rows(self.model, self.x, self.y, self.explainers, self.metrics, self.evidence, self.examples)
+        # With the same model again, what is compiled serves again.
+        self._rows = rows if self._rows is None or not self._rows.serves(rows) else self._rows
         self._writer = tf.summary.create_file_writer(str(self.log_dir))
+        self._rows.forget()
+        self._epoch = self._logged = None
 
     def on_epoch_end(self, epoch, logs=None):
-        inputs, labels = self._probe.take(self.examples)
-        attributions = self._traced(inputs, labels)
+        self._epoch = epoch
         with self._writer.as_default():
-            for name, values in attributions.items():
-                picture = _draw(trees.map_leaves(np.asarray, inputs), trees.map_leaves(np.asarray, values))
-                _write_image(f"attributions/{name}", picture, epoch)
-                if find_spec("tensorboard") is None:
-                    self._write_png(name, picture, epoch)
             for name, value in (logs or {}).items():
-                _write_scalar(name, value, epoch)
+                records.scalar(name, value, epoch)
+            if self._logged is None or self._due(epoch):
+                self._log(epoch)
         self._writer.flush()
 
     def on_train_end(self, logs=None):
+        if self._epoch != self._logged:
+            with self._writer.as_default():
+                self._log(self._epoch)
         self._writer.close()
 
-    def _explain(self, inputs, labels):
-        """The attributions of all explainers, in one graph."""
-        bound = self._probe.bound
-        return {name: each.attribute(inputs, each.score.target_from(inputs, labels)) for name, each in bound.items()}
+    def _due(self, epoch):
+        """Of epochs ever further apart the powers of the square root of two."""
+        if self.every is not None:
+            return epoch % self.every == 0
+        return any(round(2 ** (k / 2)) == epoch + 1 for k in range(64))
 
-    def _write_png(self, name, picture, epoch):
-        path = self.log_dir / name / f"epoch-{epoch + 1:04d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(tf.io.encode_png(picture).numpy())
+    def _log(self, epoch):
+        found = trees.map_leaves(np.asarray, self._rows.measure())
+        inputs = trees.map_leaves(np.asarray, self._rows.inputs)
+        if self._logged is None:
+            records.inputs(self._examples(inputs))
+        for name, each in found.items():
+            control, numbers = name == RANDOM, each["numbers"]
+            if not control:
+                entries = self._maps(name, each["values"], inputs)
+                records.maps(name, packing.pack(entries, n=self._rows.count), epoch)
+                numbers = {**numbers, **_scales(entries)}
+            records.numbers(name, numbers, np.stack(list(numbers.values()), axis=1), epoch, control)
+            if "curves" in each:
+                names, shares = self._rows.curves, np.linspace(0, 1, each["curves"].shape[-1])
+                records.curves(name, names, shares.tolist(), each["curves"], epoch, control)
+            if self.images and not control:
+                records.image(f"attributions/{name}", _draw(inputs, each["values"]), epoch)
+        self._logged = epoch
+
+    def _examples(self, inputs):
+        """The blob of the inputs."""
+        entries = []
+        for name, leaf in _named(inputs):
+            names = self.feature_names.get(name) if isinstance(self.feature_names, dict) else self.feature_names
+            entries.append(drawn.example(name, leaf, names=names, tokens=self.tokens, rate=self.rate))
+        known = [entry for entry in entries if entry is not None]
+        labels = None if self.y is None else np.asarray(self._rows.labels)
+        single = labels is not None and labels.size == self._rows.count
+        digest = hashlib.sha1(b"".join(np.ascontiguousarray(leaf).tobytes() for _, leaf in _named(inputs))).hexdigest()
+        return packing.pack(
+            known,
+            n=self._rows.count,
+            labels=packing.listed(labels.reshape(-1)) if single else None,
+            classes=None if self.class_names is None else [str(name) for name in self.class_names],
+            digest=digest,
+        )
+
+    def _maps(self, name, values, inputs):
+        """The entries of the attributions of one explainer."""
+        shown = [(key, leaf) for key, leaf in _named(inputs) if drawn.kind(leaf, self.rate) is not None]
+        if self.explainers[name].method == "attention":
+            of = next((key for key, leaf in shown if leaf.ndim == 2), shown[0][0])
+            return [drawn.heads(layer, weights, of) for layer, weights in values.items()]
+        smooth, by_key = self.explainers[name].has("resize"), dict(_named(values))
+        entry = lambda key, leaf: drawn.attribution(key, by_key[key], leaf, rate=self.rate, smooth=smooth)
+        return [entry(key, leaf) for key, leaf in shown]
+
+
+def _named(tree):
+    """`(name, leaf)` of nested arrays; the name of a single one is ""."""
+    return [("/".join(map(str, path)), leaf) for path, leaf in keras.tree.flatten_with_path(tree)]
+
+
+def _scales(entries):
+    """The columns of the scales and clips, `scale` and `clip`, or `scale/<name>` where there are several maps."""
+    column = lambda of, entry: of if len(entries) == 1 else f"{of}/{entry['name']}"
+    number = lambda values: np.array(values, "float32")  # None is NaN
+    return {column(of, entry): number(entry[of]) for entry in entries for of in ("scale", "clip")}
 
 
 def _draw(inputs, values):
@@ -76,22 +177,3 @@ def _draw(inputs, values):
     from tf_xai.visual.figures import image, plot  # matplotlib takes its time to import
 
     return image(plot(values, inputs))
-
-
-# TensorFlow's own `tf.summary.image` and `scalar` need tensorboard; the records that they write do not.
-_SCALAR, _BLOB_SEQUENCE = 1, 3
-
-
-def _write_image(tag, picture, step):
-    height, width, _ = picture.shape
-    data = tf.stack([str(width), str(height), tf.io.encode_png(picture)])
-    tf.summary.write(tag, data, step=step, metadata=_metadata("images", _BLOB_SEQUENCE))
-
-
-def _write_scalar(tag, value, step):
-    tf.summary.write(tag, tf.constant(value, tf.float32), step=step, metadata=_metadata("scalars", _SCALAR))
-
-
-def _metadata(plugin, data_class):
-    proto = tf.compat.v1.SummaryMetadata
-    return proto(plugin_data=proto.PluginData(plugin_name=plugin), data_class=data_class)

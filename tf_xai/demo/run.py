@@ -10,7 +10,7 @@ import tf_xai as xai
 from tf_xai.datasets import decoy, digits
 from tf_xai.demo.page import write_page
 
-PROBE, BATCH = 64, 64
+PROBE, BATCH, METHODS = 64, 64, ["integrated_gradients", "gradient_input"]
 
 
 def run(output, epochs):
@@ -67,7 +67,7 @@ def train(name, losses, data, test, logs, epochs):
     probe = test[0][:PROBE], test[1][:PROBE]
     callbacks = [
         xai.callbacks.ExplanationMetrics(*probe, metrics=["completeness", "deletion", "insertion", "lime_fidelity"]),
-        xai.callbacks.AttributionBoard(logs / name, *probe),
+        xai.callbacks.AttributionBoard(logs / name, *probe, METHODS, class_names=range(10)),
         keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _progress(epoch, epochs, logs)),
     ]
     inputs = xai.with_evidence(x, irrelevant=masks)
@@ -111,6 +111,7 @@ def report(results, output):
     for name, value in plain.items():
         print(f"{name:30}{value:10.4f}{ours[name]:16.4f}")
     print(f"{'step time, ratio':30}{1:10.2f}{ours['ms per step'] / plain['ms per step']:16.2f}")
-    page = write_page(results, output)
+    page, board = write_page(results, output), xai.board.to_html(output / "logs", output / "board.html")
     print(f"\nPage with pictures:  {page}")
-    print(f"TensorBoard:         tensorboard --logdir {output / 'logs'}   (pip install 'tf-xai[tensorboard]')")
+    print(f"Every epoch:         {board}")
+    print(f"TensorBoard:         tensorboard --logdir {output / 'logs'}, tab XAI (pip install 'tf-xai[tensorboard]')")
