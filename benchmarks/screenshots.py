@@ -15,10 +15,10 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 # Of every picture what is chosen in the address.
 PICTURES = {
-    "gallery": {"view": "gallery"},
-    "detail": {"view": "detail", "other": "run:right_reasons/xai"},
-    "curves": {"view": "curves"},
-    "pareto": {"view": "pareto"},
+    "gallery": {"method": "integrated_gradients"},
+    "detail": {"view": "detail", "method": "integrated_gradients", "example": "4", "other": "run:right_reasons/xai"},
+    "curves": {"view": "curves", "method": "integrated_gradients"},
+    "pareto": {"view": "pareto", "method": "integrated_gradients"},
 }
 
 

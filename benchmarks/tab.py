@@ -19,16 +19,23 @@ def serve(folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--port", str(port), "--bind_all"]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--port", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address, known = f"http://127.0.0.1:{port}", None
+    address = f"http://127.0.0.1:{port}"
     try:
-        while known is None or known != (known := _index(address)):  # it reads in the background
-            time.sleep(3)
+        _wait(address)
         yield address
     finally:
         server.terminate()
         server.wait()
+
+
+def _wait(address):
+    """TensorBoard reads in the background: waits until it knows something, and nothing new comes."""
+    known = None
+    while known is None or known != _index(address):
+        known = _index(address)
+        time.sleep(3)
 
 
 def _index(address):

@@ -1,7 +1,6 @@
 """A page of TensorBoard in Chromium. Errors in the browser, and requests to anywhere else, fail the test."""
 
 import contextlib
-import functools
 import shutil
 from urllib.parse import quote
 
@@ -50,12 +49,6 @@ def open_tab(chromium, serving):
         yield lambda url, **options: stack.enter_context(Tab(chromium, url, **options))
 
 
-@pytest.fixture
-def open_page(open_tab):
-    """The same without the page of TensorBoard around it, which opens sooner."""
-    return functools.partial(open_tab, within=False)
-
-
 @pytest.fixture(scope="session")
 def url(chromium, tmp_path_factory):
     """The address of a server of two runs of six images and three epochs: what logs.py writes."""
@@ -102,10 +95,10 @@ def serve(logdir, *flags):
 class Tab:
     """The tab, open in a page of its own. Options of the address, such as `method`, are named ones.
 
-    Without `within` it is not in TensorBoard's page, which takes a while to open, but alone.
+    It is alone in its page; with `within`, in TensorBoard's, which takes longer to open.
     """
 
-    def __init__(self, browser, url, within=True, dark=False, size=(1280, 720), **state):
+    def __init__(self, browser, url, within=False, dark=False, size=(1280, 720), **state):
         self.url, self.within, self.state = url, within, state
         size = dict(zip(("width", "height"), size, strict=True))
         self.page = browser.new_page(viewport=size, color_scheme="dark" if dark else "light")

@@ -1,5 +1,5 @@
 """Fixtures of the tests in a browser."""
 
-from tests.board.browser import chromium, open_page, open_tab, serving, url
+from tests.board.browser import chromium, open_tab, serving, url
 
-__all__ = ["chromium", "open_page", "open_tab", "serving", "url"]
+__all__ = ["chromium", "open_tab", "serving", "url"]

@@ -11,7 +11,7 @@ from tests.board.colours import BLUE, ORANGE, mixed, near, paler
 
 
 def test_tab_is_listed_and_active(url, open_tab):
-    tab = open_tab(url)
+    tab = open_tab(url, within=True)
     with urllib.request.urlopen(f"{url}/data/plugins_listing") as answer:
         listed = json.load(answer)["tf_xai"]
     assert listed["enabled"] and listed["tab_name"] == "XAI"
@@ -19,8 +19,8 @@ def test_tab_is_listed_and_active(url, open_tab):
     assert tab.frame.evaluate("document.documentElement.lang") == "en"
 
 
-def test_every_map_is_drawn(url, open_page):
-    tab = open_page(url, size=(1280, 1000))
+def test_every_map_is_drawn(url, open_tab):
+    tab = open_tab(url, size=(1280, 1000))
     assert tab.maps().count() == 12
     assert tab.maps(run="plain/xai").count() == tab.maps(step=2).count() / 2 == 6
     for run in ["plain/xai", "shortcut/xai"]:
@@ -29,8 +29,8 @@ def test_every_map_is_drawn(url, open_page):
 
 
 @pytest.mark.parametrize("colors, low, high", [("blue-orange", BLUE, ORANGE), ("PRGn", (118, 42, 131), (27, 120, 55))])
-def test_known_maps_have_known_colours(url, open_page, colors, low, high):
-    tab = open_page(url, opacity=1, colors=colors)
+def test_known_maps_have_known_colours(url, open_tab, colors, low, high):
+    tab = open_tab(url, opacity=1, colors=colors)
     for run, square, corner in [("plain/xai", (high, 1), (low, 0.5)), ("shortcut/xai", (low, 0.5), (high, 1))]:
         pixels = tab.pixels(run=run, example=0)
         assert len(pixels) == len(pixels[0]) == 32
@@ -41,14 +41,14 @@ def test_known_maps_have_known_colours(url, open_page, colors, low, high):
         near(pixels[0][0], mixed(*corner, paler(255)))
 
 
-def test_sequential_colours_show_sizes(url, open_page):
-    pixels = open_page(url, opacity=1, colors="viridis").pixels(run="plain/xai", example=0)
+def test_sequential_colours_show_sizes(url, open_tab):
+    pixels = open_tab(url, opacity=1, colors="viridis").pixels(run="plain/xai", example=0)
     near(pixels[8][8], (253, 231, 37))
     near(pixels[0][0], (33, 145, 140), 3)
 
 
-def test_sign(url, open_page):
-    tab = open_page(url, opacity=1)
+def test_sign(url, open_tab):
+    tab = open_tab(url, opacity=1)
     square = lambda: tab.pixels(run="plain/xai", example=0)[8][8]
     corner = lambda: tab.pixels(run="plain/xai", example=0)[0][0]
     tab.choose("sign", "positive")
@@ -61,17 +61,17 @@ def test_sign(url, open_page):
     near(corner(), mixed(ORANGE, 0.5, paler(255)))
 
 
-def test_scale(url, open_page):
+def test_scale(url, open_tab):
     """Example 1 at epoch 1 has magnitude 4: of 6 at most for itself, and of 18 for all."""
-    tab = open_page(url, opacity=1, step=1)
+    tab = open_tab(url, opacity=1, step=1)
     for scale, share in [("example", 4 / 6), ("map", 1), ("all", 4 / 18)]:
         tab.choose("scale", scale)
         row = logs.square(1, 32)[0].start
         near(tab.pixels(run="plain/xai", example=1)[row][row], mixed(ORANGE, share, paler(100)))
 
 
-def test_step_slider(url, open_page):
-    tab = open_page(url, opacity=1)
+def test_step_slider(url, open_tab):
+    tab = open_tab(url, opacity=1, scale="example")
     assert "epoch 2, 3 of 3" in tab.frame.locator(".slot.step").inner_text()
     for place in [0, 1]:
         tab.slide("step", place)
@@ -80,15 +80,15 @@ def test_step_slider(url, open_page):
     assert "epoch 1, 2 of 3" in tab.frame.locator(".slot.step").inner_text()
 
 
-def test_opacity(url, open_page):
-    tab = open_page(url)
+def test_opacity(url, open_tab):
+    tab = open_tab(url)
     for opacity in [0, 0.5]:
         tab.slide("opacity", opacity)
         near(tab.pixels(run="plain/xai", example=0)[8][8], mixed(ORANGE, opacity, paler(100)))
 
 
-def test_runs(url, open_page):
-    tab = open_page(url)
+def test_runs(url, open_tab):
+    tab = open_tab(url)
     with tab.drawing():
         tab.find("run-plain").uncheck()
     assert tab.maps(run="shortcut/xai").count() == tab.maps().count() == 6
@@ -100,8 +100,8 @@ def test_runs(url, open_page):
     assert tab.maps(run="plain/xai").count() == tab.maps().count() == 6
 
 
-def test_method(url, open_page):
-    tab = open_page(url)
+def test_method(url, open_tab):
+    tab = open_tab(url)
     assert tab.maps(method="gradient").count() == 12
     tab.choose("method", "integrated_gradients")
     assert tab.maps(method="integrated_gradients").count() == tab.maps().count() == 12
@@ -116,29 +116,29 @@ def test_method(url, open_page):
         ("label", [0, 3, 1, 4, 2, 5]),
     ],
 )
-def test_sort(url, open_page, sort, expected):
-    tab = open_page(url, sort="label" if sort != "label" else "order")
+def test_sort(url, open_tab, sort, expected):
+    tab = open_tab(url, sort="label" if sort != "label" else "order")
     before = tab.examples()
     tab.choose("sort", sort)
     assert tab.examples() == expected != before
 
 
 @pytest.mark.parametrize("name, expected", [("wrong", [3]), ("right", [0, 1, 2, 4, 5]), ("flipped", [1])])
-def test_filter(url, open_page, name, expected):
-    tab = open_page(url, runs="shortcut/xai")
+def test_filter(url, open_tab, name, expected):
+    tab = open_tab(url, runs="shortcut/xai")
     tab.choose("filter", name)
     assert tab.examples() == expected
 
 
-def test_filter_that_nothing_passes(url, open_page):
-    tab = open_page(url, runs="plain/xai", filter="wrong")
+def test_filter_that_nothing_passes(url, open_tab):
+    tab = open_tab(url, runs="plain/xai", filter="wrong")
     assert "No example passes the filter" in tab.frame.locator("main").inner_text()
     tab.slide("step", 0)  # there row 0 is wrong
     assert tab.examples() == [0]
 
 
-def test_errors_are_marked_by_shape(url, open_page):
-    tab = open_page(url)
+def test_errors_are_marked_by_shape(url, open_tab):
+    tab = open_tab(url)
     wrong, right = (tab.maps(run=run, example=3) for run in ["shortcut/xai", "plain/xai"])
     style = "canvas => getComputedStyle(canvas).borderTopStyle"
     assert (wrong.evaluate(style), right.evaluate(style)) == ("dashed", "solid")
@@ -146,8 +146,8 @@ def test_errors_are_marked_by_shape(url, open_page):
     assert "✓ disc 0.73\ndel 0.25 · ins 0.75" in right.locator("..").inner_text()
 
 
-def test_across_steps_and_methods(url, open_page):
-    tab = open_page(url)
+def test_across_steps_and_methods(url, open_tab):
+    tab = open_tab(url)
     tab.choose("across", "steps")
     assert [tab.maps(run="plain/xai", step=step).count() for step in range(3)] == [6, 6, 6]
     assert tab.maps().count() == 18
@@ -155,18 +155,18 @@ def test_across_steps_and_methods(url, open_page):
     assert [tab.maps(method=method).count() for method in ["gradient", "integrated_gradients"]] == [6, 6]
 
 
-def test_film_has_eight_epochs_at_most(tmp_path, serving, open_page):
+def test_film_has_eight_epochs_at_most(tmp_path, serving, open_tab):
     logs.write(tmp_path, runs=["plain"], steps=range(20), n=1, methods=["gradient"])
-    tab = open_page(serving(tmp_path), across="steps")
+    tab = open_tab(serving(tmp_path), across="steps")
     steps = [int(each.get_attribute("data-step")) for each in tab.maps().all()]
     assert len(steps) <= 8 and steps[0] == 0 and steps[-1] == 19
     gaps = [after - before for before, after in itertools.pairwise(steps)]
     assert gaps == sorted(gaps)  # close together at first
 
 
-def test_only_maps_near_the_view_are_painted(tmp_path, serving, open_page):
+def test_only_maps_near_the_view_are_painted(tmp_path, serving, open_tab):
     logs.write(tmp_path, runs=["plain"], steps=[0], n=40, methods=["gradient"])
-    tab = open_page(serving(tmp_path))
+    tab = open_tab(serving(tmp_path))
     blank = "c => c.width === 300"  # as canvases are made
     assert not tab.maps(example=0).evaluate(blank) and tab.maps(example=39).evaluate(blank)
     tab.maps(example=39).scroll_into_view_if_needed()

@@ -13,7 +13,7 @@ VIEWS = ["gallery", "detail", "curves", "pareto", "drift"]  # of logs with image
 
 
 def test_address_outlives_a_reload(url, open_tab):
-    tab = open_tab(url)
+    tab = open_tab(url, within=True)
     tab.choose("method", "integrated_gradients")
     tab.slide("step", 1)
     tab.slide("opacity", 0.5)
@@ -30,7 +30,7 @@ def test_address_outlives_a_reload(url, open_tab):
 
 
 def test_address_changed_by_hand(url, open_tab):
-    tab = open_tab(url)
+    tab = open_tab(url, within=True)
     with tab.drawing():
         tab.page.evaluate("location.hash = 'tf_xai&p.tf_xai.step=0&p.tf_xai.example=x&p.tf_xai.colors=none'")
     assert tab.maps(step=0).count() == 12
@@ -39,13 +39,13 @@ def test_address_changed_by_hand(url, open_tab):
 
 def test_light_and_dark(url, open_tab):
     style = "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
-    light, dark = (open_tab(url, dark=dark).frame.evaluate(style) for dark in (False, True))
+    light, dark = (open_tab(url, within=True, dark=dark).frame.evaluate(style) for dark in (False, True))
     assert light == ["rgb(255, 255, 255)", "rgb(27, 31, 36)"]
     assert dark == ["rgb(27, 29, 33)", "rgb(230, 232, 235)"]
 
 
-def test_keyboard(url, open_page):
-    tab = open_page(url)
+def test_keyboard(url, open_tab):
+    tab = open_tab(url)
     with tab.drawing():
         tab.frame.locator("main").press("ArrowLeft")
     assert tab.maps(step=1).count() == 12
@@ -63,8 +63,8 @@ def test_keyboard(url, open_page):
     assert "#0 disc" in tab.frame.locator("h2").inner_text()
 
 
-def test_arrows_belong_to_controls_that_have_the_focus(url, open_page):
-    tab = open_page(url)
+def test_arrows_belong_to_controls_that_have_the_focus(url, open_tab):
+    tab = open_tab(url)
     with tab.drawing():
         tab.find("opacity").press("ArrowLeft")
     assert (tab.find("opacity").input_value(), tab.find("step").input_value()) == ("0.8", "2")
@@ -72,14 +72,14 @@ def test_arrows_belong_to_controls_that_have_the_focus(url, open_page):
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("view", VIEWS)
-def test_accessible(url, open_page, view, dark):
-    tab = open_page(url, view=view, dark=dark)
+def test_accessible(url, open_tab, view, dark):
+    tab = open_tab(url, view=view, dark=dark)
     assert tab.find(f"view-{view}").get_attribute("aria-current") == "page"
     assert tab.violations() == []
 
 
-def test_only_views_with_data_can_be_chosen(url, open_page):
-    tab = open_page(url)
+def test_only_views_with_data_can_be_chosen(url, open_tab):
+    tab = open_tab(url)
     enabled = tab.frame.locator("nav button:enabled").evaluate_all("all => all.map((each) => each.dataset.testid)")
     assert enabled == [f"view-{name}" for name in VIEWS]
     for name in VIEWS[1:]:
@@ -88,22 +88,22 @@ def test_only_views_with_data_can_be_chosen(url, open_page):
         assert tab.frame.locator("[role=status] p").count() == 0
 
 
-def test_what_cannot_be_read_is_a_problem_and_the_rest_is_shown(tmp_path, serving, open_page):
+def test_what_cannot_be_read_is_a_problem_and_the_rest_is_shown(tmp_path, serving, open_tab):
     logs.write(tmp_path)
     with tf.summary.create_file_writer(str(tmp_path / "broken" / "xai")).as_default():
         records.inputs(logs.inputs("image", 6))
         array = {"name": "", "kind": "image", "data": np.zeros((6, 32, 32), "int8"), "scale": [1] * 6, "clip": [1] * 6}
         whole = packing.pack([array], n=6)
         records.maps("gradient", whole[:-20] + bytes(20), 2)
-    tab = open_page(serving(tmp_path))
+    tab = open_tab(serving(tmp_path))
     assert tab.maps().count() == 12
     assert "gradient of broken" in tab.frame.locator("[role=status]").inner_text()
     assert "no map" in tab.frame.locator("main").inner_text()
 
 
-def test_damaged_logs(tmp_path, serving, open_page):
+def test_damaged_logs(tmp_path, serving, open_tab):
     damage.write(tmp_path)
-    tab = open_page(serving(tmp_path))
+    tab = open_tab(serving(tmp_path))
     assert tab.maps(run="plain/xai").count() == 6
     told = tab.frame.locator("[role=status]").inner_text()
     for run in ["cut", "alien", "later", "bare"]:
@@ -116,15 +116,15 @@ def test_damaged_logs(tmp_path, serving, open_page):
         assert "cannot be drawn" not in tab.frame.locator("main").inner_text()
 
 
-def test_nothing_logged_yet(tmp_path, serving, open_page):
-    tab = open_page(serving(tmp_path))
+def test_nothing_logged_yet(tmp_path, serving, open_tab):
+    tab = open_tab(serving(tmp_path))
     assert "xai.callbacks.AttributionBoard(" in tab.frame.locator("main").inner_text()
     assert tab.violations() == []
 
 
 def test_new_epochs_come_into_view(tmp_path, serving, open_tab):
     logs.write(tmp_path, steps=[0, 1])
-    tab = open_tab(serving(tmp_path, "--reload_interval", "1"))
+    tab = open_tab(serving(tmp_path, "--reload_interval", "1"), within=True)
     assert tab.maps(step=1).count() == 12
     time.sleep(1)  # so that the new file sorts after the old one
     logs.write(tmp_path, steps=[2, 3])

@@ -15,7 +15,7 @@ const DEFAULTS = {
   other: '', // what the example is compared with: "run:name" or "step:number"
   opacity: 0.85,
   sign: 'signed',
-  scale: 'example',
+  scale: 'map',
   colors: 'blue-orange',
   sort: 'order',
   filter: 'all',

@@ -90,12 +90,13 @@ function token({ text, value, at }, most, look) {
   const grounds = PAPERS.map((under) => (known ? shade(part, look, under) : under));
   const both = (of) => `light-dark(${grounds.map(of).join(', ')})`;
   const ground = both((rgb) => `rgb(${rgb})`);
+  const under = known ? underline(part) : NONE;
   return el('span', {
     className: 'token',
     textContent: text,
     tabIndex: -1,
     title: `${text}: ${known ? said : 'no number'}`,
-    style: `background: ${ground}; color: ${both(readable)}; box-shadow: 0 2px ${ground}; ${known ? underline(part) : NONE}`,
+    style: `background: ${ground}; box-shadow: 0 2px ${ground}; color: ${both(readable)}; ${under}`,
     'data-testid': 'token',
     'data-at': at.join(' '),
   });

@@ -10,6 +10,7 @@ import { codes, full } from '../scales.js';
 import { drawMap, inputOf, pictured } from '../thumbs.js';
 
 const NONE = -128; // the code of what is no number
+const SHARES = 'of shares of full color';
 const HALF = 2 / 127; // what a code of a difference is worth: it goes from -2 to 2
 
 export async function draw({ state, store }) {
@@ -83,11 +84,13 @@ function compare(sides, row, state) {
   const size = { className: pictured(left.map) ? '' : 'low' };
   const frame = (name, drawing, ...under) =>
     el('figure', size, el('h3', { textContent: name }), read.frame(drawing), ...under);
-  const under = (side, i) => [caption(row, side, 9), full(side.map, row, worths[i])].map(asCaption);
+  const ends = sides.map(({ map }, i) => full(map, row, worths[i]));
+  const most = state.scale === 'map' ? SHARES : 2 * Math.max(...ends);
+  const under = (side, i) => [caption(row, side, 9), asCaption(ends[i])];
   const element = el('div', {}, el('div', { className: 'sides' },
     frame('Input', inputOf(left.base, row)),
     ...sides.map((side, i) => frame(side.title ?? side.method, maps[i], ...under(side, i))),
-    apart ? frame(`${right.title} − ${left.title}`, apart) : null,
+    apart ? frame(`${right.title} − ${left.title}`, apart, asCaption(most)) : null,
     right && !alike ? el('p', { className: 'notice', textContent: unlike(left.map, right.map) }) : null), read.element);
   element.paint = () => {
     sides.forEach(({ base, map }, i) => drawMap(maps[i], base, map, row, worths[i], state));
@@ -96,10 +99,9 @@ function compare(sides, row, state) {
   return element;
 }
 
-/** What stands below a map: an element, or the value of full color. */
+/** What stands below a map: words, or the value of full color. */
 function asCaption(value) {
-  if (typeof value !== 'number') return value;
-  const text = value ? `full color at ${number(value)}` : 'no values';
+  const text = typeof value === 'string' ? value : value ? `full color at ${number(value)}` : 'no values';
   return el('span', { className: 'caption faint', textContent: text });
 }
 
