@@ -1,8 +1,5 @@
 """AttributionBoard: what lies in the event files."""
 
-import json
-import sys
-
 import keras
 import numpy as np
 import pandas as pd
@@ -10,42 +7,12 @@ import pytest
 import tensorflow as tf
 
 import tf_xai as xai
+from tests.callbacks.board_logs import blob, events, fit, table
 from tests.models import cnn, mlp, tokens, transformer
 from tf_xai.board import packing
 from tf_xai.core.resize import resize
 
 Board = xai.callbacks.AttributionBoard
-
-
-def events(folder):
-    """`{(tag, step): (tensor, plugin, content)}` of all event files; content is that of the tag's first record."""
-    found, contents = {}, {}
-    for path in sorted(folder.glob("events*")):
-        for record in tf.data.TFRecordDataset(str(path)):
-            event = tf.compat.v1.Event.FromString(record.numpy())
-            for value in event.summary.value:
-                plugin = value.metadata.plugin_data
-                contents.setdefault(value.tag, json.loads(plugin.content or "{}"))
-                found[value.tag, event.step] = (tf.make_ndarray(value.tensor), plugin.plugin_name, contents[value.tag])
-    return found
-
-
-def blob(folder, tag, step=0):
-    """What was packed: header and arrays."""
-    ((data,), plugin, content) = events(folder / "xai")[tag, step]
-    assert plugin == "tf_xai" and content["v"] == 1
-    return packing.unpack(data)
-
-
-def table(folder, method, step=0):
-    """The numbers of a method as a frame."""
-    values, _, content = events(folder / "xai")[f"tf_xai/{method}/numbers", step]
-    return pd.DataFrame(values, columns=content["columns"])
-
-
-def fit(model, x, y, *boards, epochs=1, loss="sparse_categorical_crossentropy", **options):
-    model.compile("adam", loss)
-    return model.fit(x, y, epochs=epochs, verbose=0, callbacks=list(boards), **options)
 
 
 @pytest.fixture
@@ -145,8 +112,8 @@ def test_large_images_are_averaged(tmp_path, rng):
     _, arrays = blob(tmp_path, "tf_xai/gradient_input/maps")
     assert arrays[""].shape == (2, 100, 77)
     picture = tf.io.decode_png(blob(tmp_path, "tf_xai/inputs")[1][""][0]).numpy()
-    np.testing.assert_allclose(picture[0, 0], np.round(255 * x[0, :2, 0].mean(axis=0)), atol=1)
-    assert picture.shape == (150, 230, 3)
+    np.testing.assert_allclose(picture[0, 0], np.round(255 * x[0, :2, :2].mean(axis=(0, 1))), atol=1)
+    assert picture.shape == (150, 115, 3), "its proportions are kept"
 
 
 def test_pictures_of_any_range(tmp_path, rng):
@@ -256,31 +223,3 @@ def test_what_is_no_number_is_marked(tmp_path, images):
     header, arrays = blob(tmp_path, "tf_xai/gradient_input/maps")
     assert header["arrays"][0]["scale"][2] is None and (arrays[""][2] == -128).all()
     assert (arrays[""][:2] != -128).all()
-
-
-def test_pictures_for_the_stock_dashboard(tmp_path, images):
-    x, y = images
-    fit(cnn(), x, y, Board(tmp_path, x, y, "gradient", examples=4, images=True))
-    (width, height, png), plugin, _ = events(tmp_path / "xai")["attributions/gradient", 0]
-    picture = tf.io.decode_png(png).numpy()
-    assert plugin == "images" and picture.shape == (int(height), int(width), 3)
-    assert np.ptp(picture.astype(int).max(axis=2) - picture.min(axis=2)) > 50, "coloured where attributions lie"
-
-
-def test_writing_needs_no_tensorboard(tmp_path, images, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
-    x, y = images
-    fit(cnn(), x, y, Board(tmp_path, x, y, "gradient"))
-    assert ("tf_xai/gradient/maps", 0) in events(tmp_path / "xai")
-
-
-def test_what_does_not_fit_raises_at_once(rng):
-    x = rng.normal(size=(6, 4)).astype("float32")
-    with pytest.raises(ValueError, match="'random' is the name of random attributions"):
-        Board("logs", x, explainers={"random": "gradient"})
-    with pytest.raises(ValueError, match="`examples`"):
-        Board("logs", x, examples=0)
-    with pytest.raises(ValueError, match="`every`"):
-        Board("logs", x, every=0)
-    with pytest.raises(ValueError, match="metrics"):
-        Board("logs", x, metrics="deletoin")

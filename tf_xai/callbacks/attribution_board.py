@@ -1,7 +1,7 @@
 """AttributionBoard: attributions of some examples, epoch by epoch, for the XAI tab of TensorBoard."""
 
-import hashlib
-from pathlib import Path
+import os
+import weakref
 
 import keras
 import numpy as np
@@ -9,12 +9,15 @@ import tensorflow as tf
 
 from tf_xai.board import examples as drawn
 from tf_xai.board import packing, records
-from tf_xai.callbacks import probe
-from tf_xai.callbacks.board_rows import RANDOM, Rows
+from tf_xai.callbacks import probe, snapshots
+from tf_xai.callbacks.board_rows import RANDOM, Rows, at_inputs
 from tf_xai.callbacks.probe import by_name
 from tf_xai.core import checks, data, trees
 from tf_xai.metrics.panel import read
 from tf_xai.visual.overlay import grid, overlay
+
+# The board that writes to a directory.
+_WRITING = weakref.WeakValueDictionary()
 
 
 class AttributionBoard(keras.callbacks.Callback):
@@ -32,22 +35,22 @@ class AttributionBoard(keras.callbacks.Callback):
         y: Labels as in `fit`; None explains the predicted class.
         explainers: A name, an `Explainer`, a list of them, or a dict of name to explainer. Class activation maps are
             kept on the grid of their layer.
-        examples: How many of the rows are shown.
+        examples: How many of the rows are shown, the first ones.
         every: Epochs from one picture to the next; None takes epochs ever further apart, 1, 2, 3, 4, 6, 8, 11, 16, 23
-            and so on. The first epoch is always written, and the last one, with the model as the training leaves it.
-            Lines of the log are written every epoch.
+            and so on. The first epoch is always written, and so is the last one: where it was not due, with the weights
+            that the model has when the training has ended. Lines of the log are written every epoch.
         metrics: Names in `tf_xai.metrics.METRICS`, or a dict of these to their options: one number an example. Those
             of deletion and insertion are drawn as curves, too.
         evidence: Masks like `x` of where the reason is, for metrics that compare with them.
-        class_names: Names of the classes, in their order.
-        feature_names: Names of the columns of a table or the channels of a series, or a dict of input to these; None
-            takes those of a data frame.
+        class_names: A list of the names of the classes, in their order.
+        feature_names: A list of the names of the columns of a table or the channels of a series, or a dict of input to
+            such; None takes those of a data frame.
         tokens: Function of the ids of a row `(length,)` to as many words, "" for padding; None shows the ids.
         rate: Samples a second, where inputs `(rows, samples)` or `(rows, samples, 1)` are sounds.
         images: Whether to write pictures for the stock Images dashboard as well: a grid of overlays, or a figure.
 
     Of nested inputs every one is shown by itself. Of a video eight frames are, side by side. Inputs of other shapes are
-    left out.
+    left out. Maps of `attention` are written whole: a byte for every pair of tokens, head and layer.
     """
 
     def __init__(
@@ -71,22 +74,47 @@ class AttributionBoard(keras.callbacks.Callback):
         for name, value in {"examples": examples, "every": 1 if every is None else every}.items():
             checks.positive(name, value)
         feature_names = data.feature_names(x) if feature_names is None else feature_names
-        self.x, self.y, self.evidence = probe.read(x, y, evidence)
-        self.log_dir, self.examples, self.every = Path(log_dir) / "xai", examples, every
+        _check_names(class_names=class_names, feature_names=feature_names, tokens=tokens, rate=rate)
+        first = lambda tree: None if tree is None else trees.map_leaves(lambda leaf: leaf[:examples], data.arrays(tree))
+        self.x, self.y, self.evidence = map(first, probe.read(x, y, evidence))
+        self.log_dir, self.every = os.path.join(os.fspath(log_dir), "xai"), every
         self.explainers, self.metrics = by_name(explainers), read(metrics)
-        if RANDOM in self.explainers:
-            raise ValueError(f"{RANDOM!r} is the name of random attributions. Pass another name for this explainer.")
+        probe.check_evidence(self.metrics, self.evidence)
+        _check_explainers(self.explainers)
         self.class_names, self.feature_names = class_names, feature_names
         self.tokens, self.rate, self.images = tokens, rate, images
         self._rows = None
 
     def on_train_begin(self, logs=None):
-        rows = Rows(self.model, self.x, self.y, self.explainers, self.metrics, self.evidence, self.examples)
+        rows = Rows(self.model, self.x, self.y, self.explainers, self.metrics, self.evidence)
         # With the same model again, what is compiled serves again.
         self._rows = rows if self._rows is None or not self._rows.serves(rows) else self._rows
-        self._writer = tf.summary.create_file_writer(str(self.log_dir))
         self._rows.forget()
+        self._claim()
+        self._ready = self._look_ahead()
+        self._writer = tf.summary.create_file_writer(self.log_dir)
         self._epoch = self._logged = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._ready = self._ready or self._look_ahead()
+
+    def _claim(self):
+        """Raises where another board of the same training writes to the same directory: one would show the other's."""
+        self.began = id(self.model), int(self.model.optimizer.iterations)
+        other = _WRITING.get(self.log_dir)
+        if other not in (None, self) and other.began == self.began:
+            raise ValueError(
+                f"Two boards of one training can not write to {self.log_dir!r}. Pass one board all `explainers`, or "
+                "each a `log_dir` of its own."
+            )
+        _WRITING[self.log_dir] = self
+
+    def _look_ahead(self):
+        """What does not fit is an error before the first epoch; of a model without weights, after its first batch."""
+        ready = self._rows.ahead()
+        if ready:
+            self._blob = self._examples()
+        return ready
 
     def on_epoch_end(self, epoch, logs=None):
         self._epoch = epoch
@@ -102,6 +130,7 @@ class AttributionBoard(keras.callbacks.Callback):
             with self._writer.as_default():
                 self._log(self._epoch)
         self._writer.close()
+        _WRITING.pop(self.log_dir, None)
 
     def _due(self, epoch):
         """Of epochs ever further apart the powers of the square root of two."""
@@ -110,41 +139,38 @@ class AttributionBoard(keras.callbacks.Callback):
         return any(round(2 ** (k / 2)) == epoch + 1 for k in range(64))
 
     def _log(self, epoch):
-        found = trees.map_leaves(np.asarray, self._rows.measure())
-        inputs = trees.map_leaves(np.asarray, self._rows.inputs)
+        found, inputs = self._rows.measure(), self._arrays()
         if self._logged is None:
-            records.inputs(self._examples(inputs))
+            records.inputs(self._blob, epoch)
         for name, each in found.items():
-            control, numbers = name == RANDOM, each["numbers"]
+            control, numbers = name == RANDOM, trees.map_leaves(np.asarray, each["numbers"])
             if not control:
-                entries = self._maps(name, each["values"], inputs)
+                entries = self._maps(name, trees.map_leaves(np.asarray, each["values"]), inputs)
                 records.maps(name, packing.pack(entries, n=self._rows.count), epoch)
                 numbers = {**numbers, **_scales(entries)}
             records.numbers(name, numbers, np.stack(list(numbers.values()), axis=1), epoch, control)
             if "curves" in each:
                 names, shares = self._rows.curves, np.linspace(0, 1, each["curves"].shape[-1])
                 records.curves(name, names, shares.tolist(), each["curves"], epoch, control)
-            if self.images and not control:
-                records.image(f"attributions/{name}", _draw(inputs, each["values"]), epoch)
+            if self.images and not control and self.explainers[name].method != "attention":
+                values = trees.map_leaves(np.asarray, at_inputs(each["values"], self._rows.inputs))
+                records.image(f"attributions/{name}", _draw(inputs, values), epoch)
         self._logged = epoch
 
-    def _examples(self, inputs):
+    def _arrays(self):
+        return trees.map_leaves(np.asarray, self._rows.inputs)
+
+    def _examples(self):
         """The blob of the inputs."""
-        entries = []
-        for name, leaf in _named(inputs):
-            names = self.feature_names.get(name) if isinstance(self.feature_names, dict) else self.feature_names
-            entries.append(drawn.example(name, leaf, names=names, tokens=self.tokens, rate=self.rate))
-        known = [entry for entry in entries if entry is not None]
-        labels = None if self.y is None else np.asarray(self._rows.labels)
-        single = labels is not None and labels.size == self._rows.count
-        digest = hashlib.sha1(b"".join(np.ascontiguousarray(leaf).tobytes() for _, leaf in _named(inputs))).hexdigest()
-        return packing.pack(
-            known,
-            n=self._rows.count,
-            labels=packing.listed(labels.reshape(-1)) if single else None,
-            classes=None if self.class_names is None else [str(name) for name in self.class_names],
-            digest=digest,
-        )
+        classes = self._rows.classes
+        if self.class_names is not None and classes is not None and len(self.class_names) != classes:
+            raise ValueError(
+                f"`class_names` must name every class of the model. Expected: {classes} names. Received: "
+                f"{len(self.class_names)}."
+            )
+        inputs, mark = _named(self._arrays()), str(snapshots.mark(self._rows.inputs))
+        options = {"names": self.feature_names, "tokens": self.tokens, "rate": self.rate}
+        return drawn.blob(inputs, self._rows.single_labels(), self.class_names, mark, **options)
 
     def _maps(self, name, values, inputs):
         """The entries of the attributions of one explainer."""
@@ -155,6 +181,28 @@ class AttributionBoard(keras.callbacks.Callback):
         smooth, by_key = self.explainers[name].has("resize"), dict(_named(values))
         entry = lambda key, leaf: drawn.attribution(key, by_key[key], leaf, rate=self.rate, smooth=smooth)
         return [entry(key, leaf) for key, leaf in shown]
+
+
+def _check_names(class_names, feature_names, tokens, rate):
+    """Raises for what is no list of names, no function, or no rate."""
+    each = list(feature_names.values()) if isinstance(feature_names, dict) else [feature_names]
+    for argument, names in [("class_names", class_names), *(("feature_names", names) for names in each)]:
+        if isinstance(names, (str, dict)) or not (names is None or hasattr(names, "__len__")):
+            raise TypeError(f"`{argument}` must be a list of names. Received: {names!r}.")
+    if not (tokens is None or callable(tokens)):
+        raise TypeError(f"`tokens` must be a function of the ids of a row to words. Received: {type(tokens).__name__}.")
+    if rate is not None and not rate > 0:
+        raise ValueError(f"`rate` must be larger than 0, in Hz. Received: rate={rate!r}.")
+
+
+def _check_explainers(explainers):
+    if RANDOM in explainers:
+        raise ValueError(f"{RANDOM!r} is the name of random attributions. Pass another name for this explainer.")
+    for name, explainer in explainers.items():
+        if explainer.layer is not None:
+            raise ValueError(
+                f"The explainer {name!r} explains a layer, and the board shows inputs. Leave its `layer=` out here."
+            )
 
 
 def _named(tree):

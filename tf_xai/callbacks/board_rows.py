@@ -1,5 +1,6 @@
 """What an `AttributionBoard` shows of its rows, in one graph."""
 
+import numpy as np
 import tensorflow as tf
 
 from tf_xai.callbacks.probe import Probe
@@ -17,24 +18,48 @@ RANDOM = "random"
 
 
 class Rows:
-    """The first rows of a probe, their attributions, and what metrics say of these.
+    """The rows of a board, their attributions, and what metrics say of these.
 
     Args:
         model: The model in training.
-        x, y, evidence: Of the probe.
+        x, y, evidence: Of the rows, as arrays.
         explainers: A dict of name to `Explainer`; class activation maps are taken on the grid of their layer.
         metrics: A dict of metric to its options.
-        count: How many rows.
     """
 
-    def __init__(self, model, x, y, explainers, metrics, evidence, count):
+    def __init__(self, model, x, y, explainers, metrics, evidence):
         native = lambda each: each.replace(resize=False) if each.has("resize") else each
         self._probe = Probe(model, x, y, {name: native(each) for name, each in explainers.items()}, evidence)
-        self.inputs, self.labels, self._evidence = self._probe.take(count)
-        self.count, self._metrics = trees.leaves(self.inputs)[0].shape[0], metrics
-        self.curves = [name for name in metrics if name in CURVES]
+        self.count = trees.leaves(self._probe.inputs)[0].shape[0]
+        self.inputs, self._labels, self._evidence = next(self._probe.batches(self.count))
+        self.curves, self._metrics = [name for name in metrics if name in CURVES], metrics
         self._traced, self._compared = trace(self._measured), trace(_agreement)
         self.forget()
+
+    def ahead(self):
+        """See `Probe.ahead`."""
+        return self._probe.ahead(self._traced, self.count)
+
+    @property
+    def classes(self):
+        """How many classes the explained output has; None of a regression, and before the model is known."""
+        score = self._probe.score
+        numbers = score.classes in (None, 1) or score.link.settle(score.classes).kind == "identity"
+        return None if numbers else score.classes
+
+    def single_labels(self):
+        """`(n,)`, one number an example, of one-hot labels their class; None where there is not one."""
+        if self._labels is None:
+            return None
+        score, labels = self._probe.score, np.asarray(self._probe.score.select(self._labels))
+        if (
+            labels.ndim == 2
+            and labels.shape[1] > 1
+            and self.classes
+            and score.link.settle(self.classes).kind == "softmax"
+        ):
+            labels = labels.argmax(axis=1)
+        return labels.reshape(-1) if labels.size == self.count else None
 
     def serves(self, other):
         """Whether this is about the same model."""
@@ -49,7 +74,7 @@ class Rows:
 
         The column `agreement` compares with the measurement before; NaN where there is none.
         """
-        found = self._traced(self.inputs, self.labels, self._evidence)
+        found = self._traced(self.inputs, self._labels, self._evidence)
         values = {name: each["values"] for name, each in found.items() if name != RANDOM}
         for name, now in values.items():
             then = self._earlier.get(name)
@@ -66,7 +91,7 @@ class Rows:
             found[name] = {"values": values, "numbers": _prediction(bound.score, inputs, target)}
             if bound.method == "attention":  # weights of pairs are no attributions of inputs
                 continue
-            values = _at_inputs(values, inputs)
+            values = at_inputs(values, inputs)
             found[name] |= self._judged(bound, inputs, target, values, evidence, found[name]["numbers"])
             if not random:
                 control = random_like(bound, inputs, target, values)
@@ -83,6 +108,8 @@ class Rows:
                 numbers[name] = area(curves[-1])
             else:
                 numbers[name] = say(METRICS[name])
+        if len({curve.shape[0] for curve in curves}) > 1:
+            raise ValueError(f"{self.curves} are drawn together and need the same `steps`. Received: {self._metrics}.")
         return {"numbers": numbers, **({"curves": tf.transpose(curves, [2, 0, 1])} if curves else {})}
 
 
@@ -106,7 +133,7 @@ def _prediction(score, inputs, target):
     return numbers
 
 
-def _at_inputs(values, inputs):
+def at_inputs(values, inputs):
     """Maps on a grid of their own, brought to the size of the inputs."""
 
     def leaf(value, x):
