@@ -148,6 +148,10 @@ def test_what_goes_wrong(data):
         xai.evaluate(mlp(), *data, metrics=())
     with pytest.raises(ValueError, match="`explainers` must name at least one"):
         xai.evaluate(mlp(), *data, explainers=[])
+    with pytest.raises(ValueError, match=r"`x` must be rows to explain. Received: None."):
+        xai.evaluate(mlp(), None)
+    with pytest.raises(ValueError, match=r"`evidence` must be masks.*Expected: \(40, 4\). Received: \(40, 3\)"):
+        xai.evaluate(mlp(), *data, "gradient", "relevance_mass", evidence=np.ones((40, 3)))
     with pytest.raises(ValueError, match=r"different names. Received \['random'\] as both"):
         xai.evaluate(mlp(), *data, explainers={"random": "gradient"})
 

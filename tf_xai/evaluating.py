@@ -9,7 +9,7 @@ from tf_xai.core import checks, data, passes, trees
 from tf_xai.core.score import Score
 from tf_xai.core.tracing import trace
 from tf_xai.metrics.controls import CONTROLS
-from tf_xai.metrics.judge import with_whole_ids
+from tf_xai.metrics.judge import check_explainer, with_whole_ids
 from tf_xai.metrics.oracle import ORACLES
 from tf_xai.metrics.panel import Panel, read
 from tf_xai.metrics.registry import LOWER_IS_BETTER, METRICS, MOVING
@@ -47,9 +47,10 @@ def evaluate(
             not move, the others.
         evidence: Masks like `x` of where the reason is, for metrics that compare with them.
         controls: What explanations are compared with: "random", normal noise of the size of the first explainer's;
-            "weights", what it says of the model with random weights: an explainer that is no better tells nothing; and
-            "oracle", for the metrics of removal, the order of features that was found best step by step. It tries them
-            one by one, so images need regions, `{"deletion": {"regions": "patches"}}`, and text "tokens".
+            "weights", what it says of the model with random weights: an explainer that is no better tells nothing (not
+            for `efficient_mprt` and `parameter_randomisation`, which draw such weights themselves); and "oracle", for
+            the metrics of removal, the order of features that was found best step by step. It tries them one by one, so
+            images need regions, `{"deletion": {"regions": "patches"}}`, and text "tokens".
         confidence: Of the bounds of every mean, by bootstrap over the rows.
         batch_size: Rows explained at once.
 
@@ -85,9 +86,10 @@ def _asked(explainers, metrics, controls):
     controls = (controls,) if isinstance(controls, str) else tuple(controls)
     for name in controls:
         checks.choose("controls", name, CONTROLS)
-    for argument, given in {"explainers": explainers, "metrics": metrics}.items():
-        if given is not None and not given:
-            raise ValueError(f"`{argument}` must name at least one. Received none.")
+    for explainer in explainers.values():
+        check_explainer(explainer)
+    if metrics is not None and not metrics:
+        raise ValueError("`metrics` must name at least one. Received none.")
     if taken := set(explainers) & set(controls):
         raise ValueError(f"Explainers and controls need different names. Received {sorted(taken)} as both.")
     return explainers, metrics, controls

@@ -9,6 +9,7 @@ import tf_xai as xai
 from tests import models
 from tests.training.models import unbuilt, with_own_losses
 from tf_xai.callbacks import ExplanationDrift, ExplanationMetrics
+from tf_xai.callbacks.probe import read
 
 LOSS = "sparse_categorical_crossentropy"
 
@@ -64,6 +65,14 @@ def test_rows_of_another_shape_and_labels_of_no_class(callback, data):
         assert batches_before_the_error(compiled(models.mlp()), callback(*probe), data, words) == [0, 0]
 
 
+@pytest.mark.parametrize("callback", [ExplanationMetrics, ExplanationDrift])
+@pytest.mark.parametrize("y", [np.eye(5)[np.arange(24) % 5], np.zeros((24, 2, 2), int)], ids=["one_hot", "positions"])
+def test_labels_of_another_shape(callback, y, data):
+    """Are an error of `y`, not one from within the graph of whatever reads them."""
+    words = r"`y` must fit the model's outputs\. Expected: classes, or entries for outputs of shape \(24, 3\)"
+    assert batches_before_the_error(compiled(models.mlp()), callback(data[0], y), data, words) == [0, 0]
+
+
 def test_an_oracle_of_many_features(rng):
     x, y = rng.normal(size=(8, 9, 9, 1)).astype("float32"), np.arange(8) % 3
     callback = ExplanationMetrics(x, y, metrics="deletion", control="oracle")
@@ -74,7 +83,7 @@ def test_an_oracle_of_many_features(rng):
 def test_a_model_that_its_first_batch_builds(data):
     """Is looked at after that batch; the measurement is traced once all the same."""
     x, y = data
-    callback, words = ExplanationMetrics(x[:, :3], y), r"received input with shape \(24, 3\)|Received: \(3,\)"
+    callback, words = ExplanationMetrics(x[:, :3], y), r"received input with shape \(1, 3\)|Received: \(3,\)"
     assert batches_before_the_error(compiled(unbuilt()), callback, data, words) == [1, 0]
     callback = ExplanationMetrics(*data, metrics=["deletion"])
     count = Count(callback)
@@ -169,11 +178,63 @@ def test_positions_of_no_class(loss, received, rng):
         ({"metrics": ["deletion", "pointing_game"]}, r"\['pointing_game'\] need evidence.*Pass `evidence=masks`"),
         ({"metrics": ["completeness"], "control": "oracle"}, r"Expected one of \['comprehensiveness', 'deletion'"),
         ({"name": ""}, "`name` must be a word"),
+        ({"x": None, "y": None}, r"`x` must be rows to explain\. Received: None\."),
+        ({"explainers": []}, r"`explainers` must name at least one\. Received none\."),
+        ({"explainers": {}}, r"`explainers` must name at least one\. Received none\."),
+        ({"explainers": "attention"}, r"'attention'\) gives weights of pairs, \(rows, heads, queries, keys\), which"),
+        ({"evidence": np.ones((24, 3))}, r"`evidence` must be masks.*Expected: \(24, 4\)\. Received: \(24, 3\)\. Pass"),
+        ({"evidence": np.ones((24, 4, 1))}, r"`evidence` must be.*Expected: \(24, 4\)\. Received: \(24, 4, 1\)"),
     ],
 )
 def test_what_shows_without_a_model(options, words, data):
     with pytest.raises(ValueError, match=words):
         ExplanationMetrics(**({"x": data[0], "y": data[1]} | options))
+
+
+@pytest.mark.parametrize("argument", ["explainers", "metrics"])
+def test_names_that_are_none(argument, data):
+    with pytest.raises(TypeError, match=rf"`{argument}` must be a name, .*, or a dict of name to .*Received: 3\."):
+        ExplanationMetrics(*data, **{argument: 3})
+
+
+MASKS = np.arange(24).reshape(2, 3, 4) % 3 == 1
+
+
+@pytest.mark.parametrize(
+    "mask", [MASKS, MASKS[..., None], np.repeat(MASKS[..., None], 2, -1), MASKS[:1], MASKS[:, :1, :, None]]
+)
+def test_masks_that_broadcast_to_images(mask, rng):
+    """Without channels, with one for all, with all, one mask for all rows, one row of pixels for all."""
+    x = rng.normal(size=(2, 3, 4, 2)).astype("float32")
+    evidence = read(x, None, mask)[2]
+    assert len(evidence) == 2
+    values = xai.metrics.relevance_mass(None, x, None, np.ones_like(x), evidence=evidence)
+    np.testing.assert_allclose(values, np.mean(evidence.reshape(2, -1) > 0, axis=1), rtol=1e-6)
+
+
+def test_masks_that_do_not_broadcast_to_images(rng):
+    x = rng.normal(size=(2, 3, 4, 2)).astype("float32")
+    for shape in ((2,), (2, 3), (2, 4, 3), (2, 3, 4, 3), (2, 3, 4, 2, 1)):
+        with pytest.raises(ValueError, match=r"Expected: \(2, 3, 4, 2\)\. Received: \(2"):
+            read(x, None, np.ones(shape))
+
+
+def test_a_mask_for_every_input(rng):
+    x = {"a": rng.normal(size=(5, 2)).astype("float32"), "b": rng.integers(0, 9, (5, 3))}
+    masks = {"a": np.ones((1, 2)), "b": np.ones((5, 1))}
+    assert {name: mask.shape for name, mask in read(x, None, masks)[2].items()} == {"a": (5, 2), "b": (5, 1)}
+    with pytest.raises(ValueError, match=r"`evidence` must have the structure.*\['a', 'b'\].*\['a'\].*every input"):
+        read(x, None, {"a": masks["a"]})
+
+
+def test_a_data_set_that_does_not_end(data):
+    """Is refused, where it would be read for ever; the rows that are taken from it are fine."""
+    forever = tf.data.Dataset.from_tensor_slices(data).repeat().batch(5)
+    with pytest.raises(ValueError, match=r"must end.*repeats for ever\. Pass `\.take\(n\)`"):
+        ExplanationMetrics(forever)
+    x, y, _ = read(forever.take(3))
+    np.testing.assert_array_equal(x, data[0][:15])
+    np.testing.assert_array_equal(y, data[1][:15])
 
 
 def test_a_data_set_of_single_rows(data):

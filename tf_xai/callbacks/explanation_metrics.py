@@ -12,9 +12,9 @@ from tf_xai.callbacks.probe import Probe, by_name
 from tf_xai.core import checks, data, trees
 from tf_xai.core.tracing import trace
 from tf_xai.metrics.controls import CONTROLS
+from tf_xai.metrics.judge import check_explainer
 from tf_xai.metrics.oracle import ORACLES
 from tf_xai.metrics.panel import Panel, read
-from tf_xai.metrics.registry import METRICS, options_of
 
 
 class ExplanationMetrics(keras.callbacks.Callback):
@@ -37,8 +37,9 @@ class ExplanationMetrics(keras.callbacks.Callback):
         metrics: Names in `tf_xai.metrics.METRICS`, or a dict of these to their options, such as
             `{"deletion": {"regions": "patches"}}`.
         control: Whether to report controls: True for "random" ones, or a list of these, of "weights", what the first
-            explainer says of the model with random weights, and of "oracle", for metrics of removal the best order of
-            features that trying finds.
+            explainer says of the model with random weights (not for `efficient_mprt` and `parameter_randomisation`,
+            which draw such weights themselves), and of "oracle", for metrics of removal the best order of features
+            that trying finds.
         evidence: Masks like `x` of where the reason is, for metrics that compare with them.
         every: Epochs, or batches, from one measurement to the next; the lines keep their values in between.
         unit: Of `every`, "epoch" or "batch".
@@ -78,8 +79,10 @@ class ExplanationMetrics(keras.callbacks.Callback):
         checks.choose("unit", unit, dict.fromkeys(("epoch", "batch")))
         self.x, self.y, self.evidence = probe.read(x, y, evidence)
         self.explainers, self.metrics = by_name(explainers), read(metrics)
+        for explainer in self.explainers.values():
+            check_explainer(explainer)
         self.controls = _controls(control, self.metrics)
-        _check_evidence(self.evidence, self.metrics)
+        probe.check_evidence(self.metrics, self.evidence)
         self.every, self.unit, self.batch_size, self.prefix = every, unit, batch_size, _prefix(name)
         self.budget, self._probe, self._training, self.lines = budget, None, False, {}
         self._rows = np.arange(data.count(data.arrays(self.x)))
@@ -203,14 +206,6 @@ def _controls(control, metrics):
             f"Received: {sorted(metrics)}. Add one, or leave 'oracle' out of `control`."
         )
     return controls
-
-
-def _check_evidence(evidence, metrics):
-    needing = [name for name in metrics if "evidence" in options_of(METRICS[name])]
-    if evidence is None and needing:
-        raise ValueError(
-            f"{needing} need evidence: masks like `x` of where the reason is. Received: none. Pass `evidence=masks`."
-        )
 
 
 def _prefix(name):

@@ -1,6 +1,7 @@
 """Probe: the examples that a callback explains at the end of an epoch."""
 
 import warnings
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 from tf_xai.callbacks import labels
 from tf_xai.core import checks, data, trees
 from tf_xai.explainer import Explainer
+from tf_xai.metrics.registry import METRICS, options_of
 
 
 class Probe:
@@ -45,29 +47,25 @@ class Probe:
         """
         if not self.score.model.built:
             return False
-        # In a graph, a traced function is traced, and a call of it noted.
-        tf.function(traced, autograph=False).get_concrete_function(*next(self.batches(size)))
+        # Labels first: where they do not fit, the trace fails, too, and says nothing of `y`.
         if "labels" in self._beside:
             for bound in self.bound.values():
                 labels.check(bound.score, self.inputs, self._beside["labels"], self._loss)
+        # In a graph, a traced function is traced, and a call of it noted.
+        tf.function(traced, autograph=False).get_concrete_function(*next(self.batches(size)))
         return True
-
-    def take(self, rows):
-        """`(inputs, labels, evidence)` of the first rows."""
-        first = lambda tree: None if tree is None else trees.map_leaves(lambda leaf: leaf[:rows], tree)
-        return first(self.inputs), *(first(self._beside.get(name)) for name in ("labels", "evidence"))
 
 
 def read(x, y=None, evidence=None):
     """Inputs, labels and evidence; of a data set, those of all its batches.
 
-    Raises where they differ in the number of rows: before the training, not after its first epoch. One mask for all
-    rows is repeated.
+    Raises where they differ in the number of rows, or masks in their shape: before the training, not after its first
+    epoch. One mask for all rows is repeated.
     """
+    if x is None:
+        raise ValueError("`x` must be rows to explain. Received: None.")
     if isinstance(x, tf.data.Dataset):
-        if y is not None:
-            raise ValueError("`y` can not be given with a data set, whose batches `(x, y)` have their labels.")
-        x, y, _ = _together([keras.utils.unpack_x_y_sample_weight(batch) for batch in x.as_numpy_iterator()])
+        x, y = _of_batches(x, y)
     rows = data.count(data.arrays(x))
     if evidence is not None:
         whole = lambda mask: np.repeat(mask, rows, axis=0) if mask.shape[:1] == (1,) else mask
@@ -80,7 +78,44 @@ def read(x, y=None, evidence=None):
                 f"`{name}` must have an entry for every row of `x`. Expected: {rows} rows. Received: "
                 f"{'one number' if wrong[0] == () else f'shape {wrong[0]}'}. {remedies[name]}."
             )
+    if evidence is not None:
+        _check_masks(evidence, data.arrays(x))
     return x, y, evidence
+
+
+def _check_masks(masks, inputs):
+    """Raises unless masks, one for every row, broadcast to the inputs; the axis of channels may be missing."""
+    if len(trees.leaves(masks)) != len(trees.leaves(inputs)):
+        checks.same_structure("evidence", masks, inputs, "Pass a mask for every input.")
+    for mask, leaf in zip(trees.leaves(masks), trees.leaves(inputs), strict=True):
+        whole = (*mask.shape, 1) if len(mask.shape) == len(leaf.shape) - 1 else tuple(mask.shape)
+        if len(whole) != len(leaf.shape) or not checks.broadcasts(whole, leaf.shape):
+            raise ValueError(
+                f"`evidence` must be masks that broadcast to the inputs. Expected: {tuple(leaf.shape)}. Received: "
+                f"{tuple(mask.shape)}. Pass masks in the shape of `x`; the axis of channels may be 1."
+            )
+
+
+def check_evidence(metrics, evidence):
+    """Raises where one of these metrics compares with evidence, and there is none."""
+    needing = [name for name in metrics if "evidence" in options_of(METRICS[name])]
+    if evidence is None and needing:
+        raise ValueError(
+            f"{needing} need evidence: masks like `x` of where the reason is. Received: none. Pass `evidence=masks`."
+        )
+
+
+def _of_batches(dataset, y):
+    """The rows and labels of all batches of a data set, which must end."""
+    if y is not None:
+        raise ValueError("`y` can not be given with a data set, whose batches `(x, y)` have their labels.")
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            "A data set of rows to explain must end. Received: one that repeats for ever. Pass `.take(n)` of it, or "
+            "leave out its `.repeat()`."
+        )
+    x, y, _ = _together([keras.utils.unpack_x_y_sample_weight(batch) for batch in dataset.as_numpy_iterator()])
+    return x, y
 
 
 def _together(batches):
@@ -93,9 +128,17 @@ def _together(batches):
 
 def by_name(explainers):
     """Explainers under the names that the logs use: that of the method, or the one given in a dict."""
+    explainers = [explainers] if isinstance(explainers, (str, Explainer)) else explainers
+    if not isinstance(explainers, Iterable):
+        raise TypeError(
+            "`explainers` must be a name, an `Explainer`, a list of them, or a dict of name to explainer. Received: "
+            f"{explainers!r}."
+        )
+    explainers = explainers if isinstance(explainers, dict) else list(explainers)
+    if not explainers:
+        raise ValueError("`explainers` must name at least one. Received none.")
     if isinstance(explainers, dict):
         return {name: _explainer(each) for name, each in explainers.items()}
-    explainers = [explainers] if isinstance(explainers, (str, Explainer)) else explainers
     made = [_explainer(each) for each in explainers]
     named = {each.method: each for each in made}
     if len(named) < len(made):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tf_xai.core import trees
 from tf_xai.core.tracing import trace
 from tf_xai.explainer import Explainer
-from tf_xai.metrics.judge import judge
+from tf_xai.metrics.judge import check_explainer, judge
 from tf_xai.metrics.panel import read
 from tf_xai.metrics.registry import METRICS, options_of
 
@@ -34,6 +34,7 @@ class ExplanationMetric(keras.metrics.Mean):
         super().__init__(name=name or f"xai_{metric}", dtype=dtype)
         self.metric, self.function, self.options = metric, METRICS[metric], options
         self.explainer = explainer if isinstance(explainer, Explainer) else Explainer(explainer)
+        check_explainer(self.explainer)
         self.bound = None
 
     @property

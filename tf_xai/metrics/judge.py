@@ -37,6 +37,17 @@ def judge(metric, bound, inputs, target, attributions, evidence=None, **options)
     return tf.where(explained, values, float("nan"))
 
 
+def check_explainer(explainer):
+    """Raises for one whose values are those of pairs of tokens, not of inputs."""
+    raw = explainer.method == "attention"
+    if raw or explainer.option("token") == "all":
+        shape = "(rows, heads, queries, keys)" if raw else "(rows, tokens, tokens)"
+        raise ValueError(
+            f"{explainer!r} gives weights of pairs, {shape}, which metrics of inputs can not judge. Take "
+            "'attention_rollout' or 'attention_relevance', of one `token` or of their mean."
+        )
+
+
 def with_whole_ids(model, inputs):
     """The inputs with token ids as integers, also where the model takes them as floats: a part of an id is no id."""
     ids = {site.leaf for site in places.embeddings(model, inputs)}

@@ -52,6 +52,12 @@ MODEL_METRICS = ("lime_fidelity",)
 # Metrics that explain inputs which have moved a little: what is not floating, as token ids, can not.
 MOVING = ("local_lipschitz", "max_sensitivity")
 
+# Metrics that compare with what the same model says of something else: of inputs that have moved, of another class.
+OF_ONE_MODEL = (*MOVING, "random_logit")
+
+# Metrics that draw random weights themselves.
+OF_RANDOM_WEIGHTS = ("efficient_mprt", "parameter_randomisation")
+
 # What a metric is given, and nobody passes.
 GIVEN = ("explain", "evidence", "baseline_score")
 

@@ -186,7 +186,8 @@ class _Notes:
         key = {"weight": weight, "seed": seed, "model": first, **self._common}
         if _json(key) not in self._known:
             result = train()
-            # Read again: another process may have noted trainings of its own meanwhile.
+            # Read again: another process may have noted trainings of its own meanwhile. There is no lock: of two that
+            # write in the same moment the later one stays, and a note that is lost so is trained again another time.
             self._known = self._known | self._read() | {_json(key): {"key": key, "result": result}}
             with files.replacing(self._file) as temporary:
                 temporary.write_text("".join(f"{_json(each)}\n" for each in self._known.values()), encoding="utf-8")
