@@ -58,5 +58,5 @@ def more(folder):
 
 
 def _tag(name, content, plugin=packing.PLUGIN):
-    """One record whose metadata has any content."""
-    tf.summary.write(name, [b"of no use"], step=0, metadata=records._metadata(plugin, 3, content))
+    """One record whose metadata has any content, after those of `logs.write`."""
+    tf.summary.write(name, [b"of no use"], step=3, metadata=records._metadata(plugin, 3, content))

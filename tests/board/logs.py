@@ -36,7 +36,7 @@ def write(
     for run in runs:
         writer = tf.summary.create_file_writer(str(Path(folder) / run / "xai"))
         with writer.as_default():
-            records.inputs(inputs(kind, n, size))
+            records.inputs(inputs(kind, n, size), steps[0])
             for place, step in enumerate(steps):
                 for method in methods:
                     _write_method(run, method, place, step, leaves(run, method, place, kind, n, size, methods, nan))

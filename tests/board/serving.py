@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("tensorboard", reason="tensorboard is not installed")
 
-from tensorboard import default, program
+from tensorboard import default, errors, program
 from tensorboard.backend import application
 from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
@@ -14,7 +14,7 @@ from werkzeug.test import Client
 
 from tf_xai.board import packing
 
-__all__ = ["PYTHON", "RUST", "Board", "RequestContext", "TBContext", "default", "unpacked"]
+__all__ = ["PYTHON", "RUST", "Board", "RequestContext", "TBContext", "default", "errors", "unpacked"]
 
 ROUTE = "/data/plugin/tf_xai"
 

@@ -1,5 +1,7 @@
 """Attention in the tab: heads as they are logged, and the rollout as `attention_rollout` has it."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -164,3 +166,63 @@ def test_the_rollout_is_that_of_the_library(own_url, open_tab, seen, row):
         [float(title.split(": ")[1]) for title in titles], expected[row][: LENGTHS[row]], atol=0.003
     )
     assert expected[row][: LENGTHS[row]].std() > 0.01  # not the same for all tokens
+
+
+def flat(folder):
+    """Weights near 1 / 7 in a head, and a head with a weight that is no number."""
+    near, broken = np.full((2, 7, 7), 1 / 7), np.full((2, 7, 7), 1 / 7)
+    near[:, 2, 3], near[:, 4, 5] = 0.13, 0.15
+    broken[:, 0, 0] = np.nan
+    codes, scale, clip = packing.quantise(np.stack([near, broken], axis=1))
+    layer = {"name": "layer", "kind": "attention", "of": "", "data": codes}
+    layer.update(scale=packing.listed(scale), clip=packing.listed(clip))
+    tokens = {"name": "", "kind": "text", "encoding": "json", "data": [logs.WORDS] * 2}
+    with tf.summary.create_file_writer(str(folder / "run" / "xai")).as_default():
+        records.inputs(packing.pack([tokens], n=2))
+        records.maps("attention", packing.pack([layer], n=2), 0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def flat_url(tmp_path_factory):
+    with serve(flat(tmp_path_factory.mktemp("flat"))) as address:
+        yield address
+
+
+def test_weights_near_each_other_are_told_apart(flat_url, open_tab):
+    """From the least to the largest weight; in the gallery from the least to the value of full colour."""
+    tab = open_tab(flat_url, view="attention", head=0, scale="map")
+    drawn = cells(tab.pixels(layer="layer", head=0), 7)
+    assert (drawn[2][3], drawn[4][5]) == (FIRST, LAST)
+    assert drawn[0][0] not in (FIRST, LAST)
+    low, high = re.findall(r"[\d.]+", tab.frame.locator("figure .legend").inner_text())
+    np.testing.assert_allclose([float(low), float(high)], [0.13, 0.15], atol=0.002)
+    tab.choose("scale", "all")
+    assert cells(tab.pixels(layer="layer", head=0), 7)[2][3] != FIRST
+
+
+def test_what_is_no_number_has_no_mean(flat_url, open_tab):
+    tab = open_tab(flat_url, view="gallery", example=0)
+    assert tab.frame.evaluate(
+        "async () => Array.from((await import('./static/heads.js')).meanOf(Int8Array.of(127, 9, -128, 12), 2))"
+    ) == [-128, 11]
+    hatched, *others = tab.pixels(example=0)[0]
+    assert hatched[0] == hatched[1] == hatched[2]
+    assert others[0][0] != others[0][1]
+
+
+def test_attention_has_one_coloring(url, open_tab):
+    """In the gallery as in its own view, with diverging colors as well: the mean of an own and a previous head."""
+    tab = open_tab(url, view="gallery", method="gradient", scale="map")
+    drawn = tab.pixels(run="plain/xai", example=0)
+    assert drawn[0][0] == LAST
+    assert drawn[2][3] == FIRST
+    np.testing.assert_allclose(drawn[2][2][:3], (33, 145, 140), atol=3)
+
+
+def test_only_the_chosen_head_is_enlarged(url, open_tab):
+    tab = open_tab(url, view="attention", head="mean")
+    assert tab.frame.locator("canvas[data-large]").count() == 0
+    with tab.drawing():
+        tab.find("heads").check()
+    assert tab.frame.locator("canvas[data-large]").count() == 2

@@ -4,8 +4,11 @@ import re
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from tests.board.browser import serve
 from tests.board.numbers import RUNS, STEPS, Chart, N, lines, means, near, random, url
+from tf_xai.board import packing, records
 
 __all__ = ["url"]
 
@@ -69,7 +72,7 @@ def test_cursor_follows_and_sets_the_step(url, open_tab):
         for key in ["ArrowLeft", "ArrowLeft", "Enter"]:
             chart.root.press(key)
     near(at(), chart.place("x", 1))
-    assert "step=1" in tab.page.url
+    tab.page.wait_for_url(lambda url: "step=1" in url)  # it is written a tenth of a second later
 
 
 def test_readout(url, open_tab):
@@ -159,6 +162,31 @@ def test_table_of_the_points(url, open_tab):
     assert [row[1] for row in read() if row[1] == "0"] == ["0"] * 2
     assert tab.frame.locator('[aria-current="true"]').count() == 2
     assert [float(row[3]) for row in read()] == sorted(float(row[3]) for row in read())
+
+
+def test_a_line_with_the_name_of_a_column_stays(open_tab, tmp_path):
+    """Both can be chosen, each with its own values; the front is that of a metric of which the better way is known."""
+    folder = tmp_path / "run" / "xai"
+    leaf = {"name": "", "kind": "table", "data": np.ones((2, 3), "float32")}
+    maps = {"name": "", "kind": "table", "scale": [1, 1], "clip": [1, 1], "data": np.full((2, 3), 127, "int8")}
+    with tf.summary.create_file_writer(str(folder)).as_default():
+        records.inputs(packing.pack([leaf], n=2))
+        for epoch in range(3):
+            records.maps("gradient", packing.pack([maps], n=2), epoch)
+            records.numbers("gradient", ["deletion"], np.full((2, 1), 0.1 * (epoch + 1)), epoch)
+            records.scalar("deletion", 5.0 + epoch, epoch)
+            records.scalar("accuracy", 0.5 + 0.1 * epoch, epoch)
+    with serve(tmp_path) as address:
+        tab = open_tab(address, view="pareto", x="accuracy", y="deletion", method="gradient")
+        heights = lambda: [float(y) for (y,) in Chart(tab, root=tab.find("chart")).attributes("point", "data-y")]
+        np.testing.assert_allclose(heights(), [0.1, 0.2, 0.3], rtol=1e-6)
+        tab.choose("y", "log: deletion")
+        assert heights() == [5, 6, 7]
+        assert "deletion, a line of the log" in tab.find("y").locator("option:checked").inner_text()
+        assert tab.find("front").count() == 1
+        assert "An unsure model has little to lose" in tab.find("hint").inner_text()
+        tab.choose("y", "accuracy")
+        assert tab.find("hint").count() == 0
 
 
 @pytest.mark.parametrize(

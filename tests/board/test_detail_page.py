@@ -44,10 +44,10 @@ def test_detail_compares_steps_and_methods(url, open_tab):
 def test_detail_goes_through_the_examples_in_the_chosen_order(url, open_tab):
     tab = open_tab(url, view="detail", example=5, sort="fidelity")
     title = lambda: tab.frame.locator("h2").inner_text()
-    assert title() == "#5 star" and tab.find("previous").is_disabled()
+    assert title() == "#5, label star" and tab.find("previous").is_disabled()
     with tab.drawing():
         tab.find("next").click()
-    assert title() == "#4 square"
+    assert title() == "#4, label square"
     assert tab.frame.evaluate("document.activeElement.dataset.key") == "next"
 
 
@@ -64,3 +64,31 @@ def test_maps_of_other_shapes_have_no_difference(tmp_path, serving, open_tab):
     tab = open_tab(serving(tmp_path), view="detail")
     assert tab.maps().count() == 2
     assert "different shapes, 32 × 32 and 16 × 16" in tab.frame.locator("main").inner_text()
+
+
+def test_full_color_of_the_difference(url, open_tab):
+    """Where full color is a value of 6, a difference of 6 has it too."""
+    tab = open_tab(url, view="detail", example=1, scale="example")
+    captions = lambda: tab.frame.locator("figure .caption.faint").all_inner_texts()
+    assert captions() == ["full color at 6"] * 3
+    tab.choose("scale", "map")
+    assert captions()[2] == "full color at a difference of the whole scale"
+
+
+def test_other_examples_have_no_difference(tmp_path, serving, open_tab):
+    logs.write(tmp_path, runs=["few"], n=3)
+    logs.write(tmp_path, runs=["many"], n=4)
+    tab = open_tab(serving(tmp_path), view="detail", example=1)
+    text = tab.frame.locator("main").inner_text()
+    assert tab.maps().count() == 2 and "the runs show other examples" in text and "Input of many" in text
+    tab.maps().first.press("ArrowRight")
+    assert "few " in tab.find("value").inner_text() and "difference" not in tab.find("value").inner_text()
+
+
+def test_curves_are_read_in_the_middle(url, open_tab):
+    tab = open_tab(url, view="detail", example=0)
+    keys = tab.frame.locator("figure.chart").first.locator("li").all_inner_texts()
+    assert [" ".join(each.split()) for each in keys[:2]] == ["plain 2", "shortcut 2"]  # half of the score, 4
+    line = tab.frame.locator("figure.chart").first.locator('[data-testid="line"]')
+    looks = line.evaluate_all("all => all.map((each) => each.getAttribute('stroke-dasharray'))")
+    assert len(looks) == len(set(looks)) == 4

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import tf_xai as xai
 from tests.board import damage, logs
-from tests.board.serving import Board
+from tests.board.serving import RUST, Board
 from tf_xai.board import assets, html, packing, records
 
 
@@ -36,10 +36,10 @@ def _served(board, path, **arguments):
     return response.data
 
 
-def _compare(folder, tmp_path):
+def _compare(folder, tmp_path, *flags, ready=bool):
     """Everything in the page is what the server says."""
-    board, data = Board(folder), _data(xai.board.to_html(folder, tmp_path / "board.html"))
-    index = board.index()
+    board, data = Board(folder, *flags), _data(xai.board.to_html(folder, tmp_path / "board.html"))
+    index = board.loaded(ready)
     assert {**_same_but_keys(data["index"]), "problems": 0} == {**_same_but_keys(index), "problems": 0}
     assert sorted(data["index"]["problems"]) == sorted(index["problems"])
     assert data["scalars"] == board.get("scalars").json
@@ -58,6 +58,10 @@ def _compare(folder, tmp_path):
         for (time, key), (_, mine) in pairs:
             assert base64.b64decode(data["blobs"][mine]) == _served(board, "blob", key=key, time=time)
     assert len(data["series"]) == series
+    assert [list(run["methods"]) for run in data["index"]["runs"].values()] == [
+        list(run["methods"]) for run in index["runs"].values()
+    ]
+    board.close()
     return data
 
 
@@ -81,7 +85,9 @@ def test_odd_records_do_no_harm(tmp_path, blobs):
         tf.summary.write("odd", blobs, step=0, metadata=records._metadata("tf_xai", 3, content))
     index = _data(xai.board.to_html(tmp_path, tmp_path / "board.html"))["index"]
     assert index["runs"]["odd/xai"]["inputs"] is None
-    assert all(problem.startswith("run odd: the examples cannot be shown") for problem in index["problems"])
+    words = "the examples cannot be shown" if np.size(blobs) else None  # of nothing there is nothing to say
+    assert len(index["problems"]) == (words is not None)
+    assert all(problem.startswith(f"run odd: {words}") for problem in index["problems"])
     assert index["runs"]["plain/xai"]["inputs"]
 
 
@@ -99,14 +105,32 @@ def test_what_is_logged_again_takes_the_place_of_what_was(tmp_path):
     logs.write(tmp_path, runs=["plain"], steps=[0, 1, 2])
     logs.write(tmp_path, runs=["plain"], steps=[1], kind="table")
     read, scalars, blobs, problems = html.read(tmp_path)
-    assert problems == []
+    assert [problem.partition(" in ")[0] for problem in problems] == ["run plain: epoch 1 was logged more than once"]
     points = read["plain/xai"]["tf_xai/gradient/maps"].points
     assert [step for step, _, _ in points] == [0, 1]
     _, arrays = packing.unpack(blobs[points[1][2]])
     assert arrays[""].shape == (6, 5)
     assert [step for step, _ in scalars["plain/xai"]["loss"]] == [0, 1]
-    # The blobs that nothing names are not carried along.
-    assert len(blobs) == 1 + 2 * 2
+    # The blobs that nothing names are not carried along: those of the first training's epoch 1, and its examples.
+    assert len(_data(xai.board.to_html(tmp_path, tmp_path / "board.html"))["blobs"]) == 1 + 2 * 2
+
+
+def test_a_training_that_began_anew_is_shown_as_by_the_faster_loader(tmp_path):
+    logs.write(tmp_path / "logs", runs=["plain"], steps=[0, 1, 2])
+    logs.write(tmp_path / "logs", runs=["plain"], steps=[0, 1], kind="table", n=4)
+
+    def ready(index):
+        run = index["runs"].get("plain/xai", {"kinds": [], "methods": {}})
+        steps = [step for step, _, _ in run["methods"].get("integrated_gradients", {"maps": []})["maps"]]
+        return run["kinds"] == ["table"] and steps == [0, 1] and "random" in run["methods"] and again(index)
+
+    def again(index):
+        time = index["runs"]["plain/xai"]["methods"]["random"]["time"]
+        return time > index["runs"]["plain/xai"]["methods"]["integrated_gradients"]["time"]
+
+    data = _compare(tmp_path / "logs", tmp_path, *RUST, ready=ready)
+    (problem,) = data["index"]["problems"]
+    assert problem.startswith("run plain: epochs 0 to 1 were logged more than once in this directory.")
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -120,7 +144,7 @@ def test_nothing_to_show_is_an_error(tmp_path, there):
 def test_the_directory_of_one_run(tmp_path):
     logs.write(tmp_path, runs=["plain"], steps=[0])
     index = _data(xai.board.to_html(tmp_path / "plain" / "xai", tmp_path / "board.html"))["index"]
-    assert {run: each["title"] for run, each in index["runs"].items()} == {".": "."}
+    assert {run: each["title"] for run, each in index["runs"].items()} == {".": "(this directory)"}
 
 
 def test_text_of_the_logs_cannot_end_its_element(tmp_path):
@@ -181,3 +205,31 @@ def test_links_are_followed_but_not_round_in_circles(tmp_path):
     (tmp_path / "there" / "plain" / "xai" / "up").symlink_to(tmp_path / "there")
     index = _data(xai.board.to_html(tmp_path / "logs", tmp_path / "board.html"))["index"]
     assert list(index["runs"]) == ["linked/xai"]
+
+
+def test_records_that_cannot_be_parsed_cost_little(tmp_path):
+    logs.write(tmp_path, runs=["plain", "odd"], steps=[0])
+    with tf.io.TFRecordWriter(str(tmp_path / "plain" / "xai" / "z.tfevents.z")) as writer:
+        writer.write(b"\xff\xff")
+    (event,) = [event for event in _events(tmp_path / "odd" / "xai") if "gradient/numbers" in str(event)][:1]
+    event.step, event.summary.value[0].tensor.dtype = 1, 99
+    with tf.io.TFRecordWriter(str(tmp_path / "odd" / "xai" / "z.tfevents.z")) as writer:
+        writer.write(event.SerializeToString())
+    index = _data(xai.board.to_html(tmp_path, tmp_path / "board.html"))["index"]
+    odd, plain = index["problems"]
+    assert odd.startswith("run odd: the tag 'tf_xai/gradient/numbers' is left out: it is damaged (")
+    assert plain == "run plain: the event file z.tfevents.z is damaged. What came before is shown"
+    assert [len(run["methods"]["gradient"]["columns"]) for run in index["runs"].values()] == [0, len(logs.COLUMNS)]
+
+
+def _events(folder):
+    (path,) = folder.iterdir()
+    for record in tf.data.TFRecordDataset(str(path)):
+        yield tf.compat.v1.Event.FromString(record.numpy())
+
+
+def test_a_line_that_is_no_number_is_null(tmp_path):
+    logs.write(tmp_path, runs=["plain"], steps=[0])
+    with damage.more(tmp_path / "plain" / "xai"):
+        tf.summary.write("word", b"none", step=1, metadata=records._metadata("scalars", 1))
+    assert _data(xai.board.to_html(tmp_path, tmp_path / "board.html"))["scalars"]["plain/xai"]["word"] == [[1, None]]

@@ -23,9 +23,11 @@ def test_every_map_is_drawn(url, open_tab):
     tab = open_tab(url, size=(1280, 1000))
     assert tab.maps().count() == 12
     assert tab.maps(run="plain/xai").count() == tab.maps(step=2).count() / 2 == 6
-    for run in ["plain/xai", "shortcut/xai"]:
-        for example in range(6):
-            assert len({point for line in tab.pixels(run=run, example=example) for point in line}) > 2
+    maps = [(run, example) for run in ["plain/xai", "shortcut/xai"] for example in range(6)]
+    drawn = [tab.pixels(run=run, example=example) for run, example in maps]
+    tab.slide("opacity", 0)
+    for (run, example), pixels in zip(maps, drawn, strict=True):
+        assert tab.pixels(run=run, example=example) != pixels
 
 
 @pytest.mark.parametrize("colors, low, high", [("blue-orange", BLUE, ORANGE), ("PRGn", (118, 42, 131), (27, 120, 55))])
@@ -173,3 +175,46 @@ def test_only_maps_near_the_view_are_painted(tmp_path, serving, open_tab):
     tab.frame.wait_for_function(
         "() => document.querySelector('canvas[data-testid=map][data-example=\"39\"]').width === 32"
     )
+
+
+def test_film_has_the_chosen_epoch(tmp_path, serving, open_tab):
+    logs.write(tmp_path, runs=["plain"], steps=range(20), n=1, methods=["gradient"])
+    tab = open_tab(serving(tmp_path), across="steps", step=12)
+    assert tab.frame.locator("th[aria-current]").inner_text() == "epoch 12"
+    assert tab.maps(step=12).count() == 1
+    with tab.drawing():
+        tab.maps(step=19).click()
+    tab.frame.wait_for_function("location.hash.includes('view=detail')")
+    assert "step=" not in tab.frame.evaluate("location.hash")  # the last, whatever is to come
+
+
+def test_runs_with_other_methods(tmp_path, serving, open_tab):
+    """The first run lacks the chosen method: the second one decides on the order."""
+    logs.write(tmp_path, runs=["a"], methods=["gradient"])
+    logs.write(tmp_path, runs=["b"], methods=["saliency"])
+    tab = open_tab(serving(tmp_path), method="saliency", sort="fidelity")
+    assert tab.examples() == [5, 4, 3, 2, 1, 0]
+    assert tab.frame.locator("main").inner_text().count("not logged by this method") == 6
+    assert "lowest fidelity (deletion)" in tab.find("sort").inner_text()
+    with tab.drawing():
+        tab.find("run-b").uncheck()
+    assert tab.find("method").locator("option").all_inner_texts() == ["gradient"]
+
+
+def test_runs_with_other_examples(tmp_path, serving, open_tab):
+    logs.write(tmp_path, runs=["few"], n=3)
+    logs.write(tmp_path, runs=["many"], n=4)
+    tab = open_tab(serving(tmp_path))
+    told = "run many shows other examples than run few: rows are not the same ones"
+    assert told in tab.frame.locator("[role=status]").inner_text()
+    assert tab.frame.locator("thead .foreign").count() == tab.frame.locator("thead th.first").count()
+    assert "label disc" in tab.maps(run="many/xai", example=0).locator("..").inner_text()
+    assert "label" not in tab.maps(run="few/xai", example=0).locator("..").inner_text()
+
+
+def test_maps_without_finite_values(tmp_path, serving, open_tab):
+    logs.write(tmp_path, runs=["plain"], kind="table", nan=[1])
+    tab = open_tab(serving(tmp_path))
+    assert "no finite values" in tab.maps(example=1).get_attribute("aria-label")
+    assert {point[3] for line in tab.pixels(example=1) for point in line} == {255}  # hatched all over
+    assert 0 in {point[3] for line in tab.pixels(example=0) for point in line}

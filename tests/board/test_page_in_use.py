@@ -60,7 +60,7 @@ def test_keyboard(url, open_tab):
     with tab.drawing():
         tab.page.keyboard.press("Enter")
     assert tab.find("view-detail").get_attribute("aria-current") == "page"
-    assert "#0 disc" in tab.frame.locator("h2").inner_text()
+    assert "#0, label disc" in tab.frame.locator("h2").inner_text()
 
 
 def test_arrows_belong_to_controls_that_have_the_focus(url, open_tab):
@@ -97,8 +97,10 @@ def test_what_cannot_be_read_is_a_problem_and_the_rest_is_shown(tmp_path, servin
         records.maps("gradient", whole[:-20] + bytes(20), 2)
     tab = open_tab(serving(tmp_path))
     assert tab.maps().count() == 12
-    assert "gradient of broken" in tab.frame.locator("[role=status]").inner_text()
-    assert "no map" in tab.frame.locator("main").inner_text()
+    problems = tab.frame.locator("[role=status]")
+    assert "gradient of broken" in problems.inner_text()
+    assert (problems.get_attribute("tabindex"), problems.get_attribute("aria-label")) == ("0", "Problems")
+    assert "cannot be read" in tab.frame.locator("main").inner_text()
 
 
 def test_damaged_logs(tmp_path, serving, open_tab):
@@ -136,3 +138,70 @@ def test_new_epochs_come_into_view(tmp_path, serving, open_tab):
         tab.page.wait_for_timeout(1000)
     assert tab.maps(step=3).count() == 12
     assert "epoch 3, 4 of 4" in tab.frame.locator(".slot.step").inner_text()
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"runs": "%25"},
+        {"view": "toString"},
+        {"colors": "toString", "sign": "none", "scale": "none", "across": "none", "sort": "none"},
+        {"opacity": 7, "example": 1.5, "threshold": "", "step": "%", "toString": "x"},
+    ],
+)
+def test_addresses_of_no_sense(url, open_tab, state):
+    tab = open_tab(url, **state)
+    assert tab.frame.locator("main").inner_text()
+    assert tab.frame.locator("[role=status] p").count() == 0
+    assert tab.find("opacity").input_value() == ("1" if "opacity" in state else "0.85")
+    tab.find("view-detail").click()
+    tab.frame.wait_for_function("document.querySelector('main h2, main .notice') !== null")
+
+
+def test_buttons_of_views_stay(url, open_tab):
+    tab = open_tab(url)
+    tab.frame.evaluate("window.before = [...document.querySelectorAll('nav button')]")
+    tab.slide("step", 0)
+    assert tab.frame.evaluate("window.before.every((each) => each.isConnected)")
+
+
+def test_tables_that_are_gone_are_observed_no_more(url, open_tab):
+    tab = open_tab(url)
+    tab.frame.evaluate(
+        """() => {
+          const { prototype } = IntersectionObserver;
+          const disconnect = prototype.disconnect;
+          window.ended = 0;
+          prototype.disconnect = function () { window.ended++; disconnect.call(this); };
+        }"""
+    )
+    tab.choose("sort", "fidelity")
+    assert tab.frame.evaluate("window.ended") == 1
+    with tab.drawing():
+        tab.find("view-curves").click()
+    assert tab.frame.evaluate("window.ended") == 2
+    assert all(tab.find(name).is_disabled() for name in ["opacity", "sign", "scale", "colors", "sort", "filter"])
+
+
+def test_focus_stays_in_the_view(url, open_tab):
+    tab = open_tab(url)
+    tab.frame.locator('[data-key="cell-0-0"]').focus()
+    with tab.drawing():
+        tab.page.keyboard.press("Enter")
+    assert tab.frame.evaluate("document.activeElement.tagName") == "MAIN"
+
+
+def test_a_view_that_fails_is_a_problem(url, open_tab):
+    tab = open_tab(url)
+    broken = "export async function draw() { throw new Error('out of order'); }"
+    tab.page.route("**/views/pareto.js", lambda route: route.fulfill(body=broken, content_type="text/javascript"))
+    tab.page.reload()
+    tab.settle()
+    with tab.drawing():
+        tab.find("view-pareto").click()
+    assert "pareto: out of order" in tab.frame.locator("[role=status]").inner_text()
+    assert any("out of order" in text for text in tab.troubles)  # any other test would fail
+    tab.troubles.clear()
+    with tab.drawing():
+        tab.find("view-gallery").click()
+    assert tab.frame.locator("[role=status] p").count() == 0

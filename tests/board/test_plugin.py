@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.board import logs
+from tests.board import damage, logs
 from tests.board.serving import PYTHON, Board, RequestContext, unpacked
 from tf_xai.board import assets, records
 
@@ -74,14 +74,6 @@ def test_the_time_of_a_method_is_of_its_newest_record(board, index):
     assert times[0] < times[1] == index["runs"]["plain/xai"]["methods"]["gradient"]["time"]
 
 
-def test_titles(tmp_path):
-    logs.write(tmp_path / "deep", runs=["er"], steps=[0])
-    titles = {run: each["title"] for run, each in Board(tmp_path).index()["runs"].items()}
-    assert titles == {"deep/er/xai": "deep/er"}
-    assert Board(tmp_path / "deep" / "er").index()["runs"]["xai"]["title"] == "."
-    assert Board(tmp_path / "deep" / "er" / "xai").index()["runs"]["."]["title"] == "."
-
-
 def test_maps(board, index):
     step, time, key = index["runs"]["shortcut/xai"]["methods"]["gradient"]["maps"][1]
     header, arrays = unpacked(board.get("blob", key=key, time=time))
@@ -121,6 +113,20 @@ def test_lines_are_those_of_our_runs(board):
     assert set(lines) == {"plain/xai", "shortcut/xai"}
     assert lines["plain/xai"]["loss"] == [[0, 1.0], [2, 0.5], [5, pytest.approx(1 / 3)]]
     assert "xai_deletion_random" in lines["plain/xai"]
+
+
+def test_lines_need_no_records_of_ours(folder, monkeypatch):
+    board = Board(folder)
+    for question in ("read_tensors", "read_blob_sequences"):
+        monkeypatch.setattr(board.provider, question, pytest.fail)
+    assert set(board.get("scalars").json) == {"plain/xai", "shortcut/xai"}
+
+
+def test_a_line_that_is_none_costs_its_run_the_lines(tmp_path):
+    logs.write(tmp_path, steps=[0])
+    with damage.more(tmp_path / "shortcut" / "xai"):
+        tf.summary.write("odd", [1.0, 2.0], step=1, metadata=records._metadata("scalars", 1))
+    assert set(Board(tmp_path).get("scalars").json) == {"plain/xai"}
 
 
 def test_what_is_no_number_is_null(tmp_path):

@@ -1,15 +1,14 @@
 """What is wrong with logs is said in words, and the rest is shown."""
 
 import json
-import os
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.board import damage, logs
-from tests.board.serving import PYTHON, RUST, Board, unpacked
-from tf_xai.board import files, packing, records
+from tests.board.serving import PYTHON, RUST, Board, errors, unpacked
+from tf_xai.board import packing, records
 
 
 def test_numbers_of_another_shape_are_left_out(tmp_path):
@@ -70,6 +69,13 @@ def _number_tag(data, data_class=2):
     return lambda: tf.summary.write("odd", data, step=0, metadata=records._metadata("tf_xai", data_class, content))
 
 
+def _curves_tag(content):
+    return lambda: tf.summary.write("odd", [[[1.0]]], step=0, metadata=records._metadata("tf_xai", 2, content))
+
+
+CURVES = b'{"v": 1, "kind": "curves", "method": "gradient", "curves": ["deletion"], "shares": [%s]}'
+
+
 def _inputs_tag(data):
     content = json.dumps({"v": 1, "kind": "inputs"}).encode()
     return lambda: tf.summary.write("odd", data, step=0, metadata=records._metadata("tf_xai", 3, content))
@@ -90,6 +96,9 @@ OTHER = "1 of 1 steps of the numbers of gradient are left out"
         (_number_tag([[1.0, 2.0, 3.0]]), OTHER),
         (_number_tag(1.0), OTHER),
         (_number_tag(1.0, data_class=1), "the tag 'odd' is left out"),
+        (_curves_tag(CURVES % (b"1" + b"0" * 400)), "'odd' is left out: what it says of itself is not in format 1"),
+        (_curves_tag(CURVES % b"NaN"), "'odd' is left out: what it says of itself is not in format 1"),
+        (_curves_tag(b"[" * 100_000), "the tag 'odd' is left out: it is damaged (RecursionError"),
     ],
 )
 @pytest.mark.parametrize("flags", [PYTHON, RUST], ids=["python", "rust"])
@@ -118,43 +127,6 @@ def _is_named(folder, write, words, flags):
     board.close()
 
 
-def test_a_file_that_grows_is_whole_again(tmp_path):
-    logs.write(tmp_path, runs=["plain"], steps=[0])
-    folder, checked = tmp_path / "plain" / "xai", files.Checked()
-    (file,) = files.events(folder)
-    whole = file.read_bytes()
-    assert list(checked.problems(folder)) == []
-    # Cut within a length, a checksum, the data of a record, and anywhere.
-    for kept in (5, 10, 30, len(whole) - 1):
-        file.write_bytes(whole[:kept])
-        (problem,) = checked.problems(folder)
-        assert file.name in problem
-        assert list(files.Checked().problems(folder)) == [problem]
-    with file.open("ab") as end:
-        end.write(whole[-1:])
-    assert list(checked.problems(folder)) == []
-    file.write_bytes(b"")
-    assert list(checked.problems(folder)) == []
-
-
-def test_only_what_is_new_in_a_file_is_read(tmp_path, monkeypatch):
-    logs.write(tmp_path, runs=["plain"], steps=[0])
-    folder, checked, starts = tmp_path / "plain" / "xai", files.Checked(), []
-    (file,) = files.events(folder)
-    whole, scan = file.read_bytes(), files._scan
-    monkeypatch.setattr(files, "_scan", lambda path, at, size: starts.append(at) or scan(path, at, size))
-    file.write_bytes(whole[:-1])
-    for _ in range(2):
-        assert len(list(checked.problems(folder))) == 1
-    with file.open("ab") as end:
-        end.write(whole[-1:])
-    os.utime(file, ns=(0, 0))
-    assert list(checked.problems(folder)) == []
-    assert starts[0] == 0
-    assert 0 < starts[1] < len(whole)
-    assert len(starts) == 2
-
-
 def test_runs_without_finite_numbers_have_series_with_nan(tmp_path):
     logs.write(tmp_path, runs=["plain"], steps=[0, 1], nan=[2])
     board = Board(tmp_path)
@@ -162,3 +134,59 @@ def test_runs_without_finite_numbers_have_series_with_nan(tmp_path):
     _, arrays = unpacked(board.get("series", run="plain/xai", method="gradient", time=time))
     scale = arrays["numbers"][:, :, logs.COLUMNS.index("scale")]
     assert (np.isnan(scale) == (np.arange(6) == 2)).all()
+
+
+def test_numbers_that_cannot_be_read_cost_their_tag(tmp_path, monkeypatch):
+    logs.write(tmp_path, steps=[0])
+    board = Board(tmp_path)
+    ask = board.provider.read_tensors
+
+    def read(*args, run_tag_filter, **options):
+        if "shortcut/xai" in run_tag_filter.runs and "tf_xai/gradient/numbers" in run_tag_filter.tags:
+            raise TypeError("no such type")
+        return ask(*args, run_tag_filter=run_tag_filter, **options)
+
+    monkeypatch.setattr(board.provider, "read_tensors", read)
+    index = board.index()
+    left_out = "the tag 'tf_xai/gradient/numbers' is left out: it is damaged (TypeError: no such type)"
+    assert index["problems"] == [f"run shortcut: {left_out}"]
+    assert {run: each["methods"]["gradient"]["columns"] for run, each in index["runs"].items()} == {
+        "plain/xai": logs.COLUMNS,
+        "shortcut/xai": [],
+    }
+    time = index["runs"]["plain/xai"]["methods"]["gradient"]["time"]
+    assert unpacked(board.get("series", run="plain/xai", method="gradient", time=time))[0]["steps"] == [0]
+    # What fails once is asked for again.
+    monkeypatch.setattr(board.provider, "read_tensors", ask)
+    assert board.index()["problems"] == []
+
+
+def test_examples_that_are_not_there_yet_are_asked_for_again(tmp_path, monkeypatch):
+    logs.write(tmp_path, runs=["plain"], steps=[0])
+    board, asked = Board(tmp_path), []
+    ask = board.provider.read_blob
+
+    def read(*args, **options):
+        asked.append(options)
+        if len(asked) == 1:
+            raise errors.NotFoundError("not yet")
+        return ask(*args, **options)
+
+    monkeypatch.setattr(board.provider, "read_blob", read)
+    (problem,) = board.index()["problems"]
+    assert problem.startswith("run plain: the examples cannot be shown: ")
+    for _ in range(2):
+        assert board.index()["problems"] == []
+    assert len(asked) == 2  # and what is known is not
+
+
+def test_examples_that_are_damaged_are_read_once(tmp_path, monkeypatch):
+    with damage.more(tmp_path / "odd" / "xai"):
+        records.inputs(b"")
+    board, asked = Board(tmp_path), []
+    ask = board.provider.read_blob
+    monkeypatch.setattr(board.provider, "read_blob", lambda *args, **options: asked.append(0) or ask(*args, **options))
+    for _ in range(2):
+        (problem,) = board.index()["problems"]
+        assert problem.startswith("run odd: the examples cannot be shown: it is damaged")
+    assert len(asked) == 1

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.board import logs
 from tests.board.kinds import call, url
 
 __all__ = ["url"]
@@ -42,15 +43,15 @@ def test_values_of_a_series_are_told(url, open_tab):
 def test_cells_of_shorter_maps_span_whole_steps(url, open_tab):
     tab = open_tab(url("series"), view="signals")
     for length, cells, span in ((32, 32, 1), (2500, 834, 3), (100, 98, 100 / 98), (1024, 32, 32)):
-        assert call(tab, "plots.js", "spanOf", length, cells) == span
+        assert call(tab, "waves.js", "spanOf", length, cells) == span
 
 
 def test_outlines(url, open_tab):
     """Through the middle of every step, with gaps where there is no number; of long signals up and down."""
     tab = open_tab(url("series"), view="signals")
-    assert call(tab, "plots.js", "outline", [0, 1, None, 0.5]) == "M125.00 95.0L375.00 5.0M875.00 50.0"
+    assert call(tab, "waves.js", "outline", [0, 1, None, 0.5]) == "M125.00 95.0L375.00 5.0M875.00 50.0"
     long = np.tile([0.0, 1.0], 5000).tolist()
-    drawn = call(tab, "plots.js", "outline", long)
+    drawn = call(tab, "waves.js", "outline", long)
     assert drawn.count("L") == 1199
     assert {point.split(" ")[1] for point in drawn.split("L")[1:]} == {"95.0", "5.0"}
 
@@ -123,3 +124,62 @@ def test_logs_of_images_have_nothing_for_these_views(url, open_tab):
 def test_views_are_accessible(url, open_tab, dark, kind):
     view = "signals" if kind in ("series", "audio") else kind
     assert open_tab(url(kind), view=view, dark=dark, head=1).violations() == []
+
+
+def uneven(kind):
+    """`write(folder)`: two runs, of six examples and of three."""
+
+    def write(folder):
+        logs.write(folder, runs=("plain",), kind=kind)
+        return logs.write(folder, runs=("shortcut",), kind=kind, n=3)
+
+    return write
+
+
+@pytest.mark.parametrize("kind", ["series", "audio", "attention"])
+def test_a_run_without_the_example_says_so(url, open_tab, kind):
+    tab = open_tab(
+        url(f"uneven-{kind}", uneven(kind)), view="attention" if kind == "attention" else "signals", example=5
+    )
+    assert tab.examples() == [5]
+    assert set(tab.maps().evaluate_all("all => all.map((each) => each.dataset.run)")) == {"plain/xai"}
+    assert tab.frame.locator("main .notice").all_inner_texts() == ["This run has no example 5."]
+
+
+def test_texts_without_the_example_say_so(url, open_tab):
+    tab = open_tab(url("uneven-text", uneven("text")), view="text", runs="plain/xai,shortcut/xai")
+    notes = tab.frame.locator('[data-example="5"] .notice')
+    notes.wait_for()
+    assert notes.all_inner_texts() == ["This run has no example 5."]
+    assert tab.frame.locator('[data-example="5"] .token').count() == 5
+    assert tab.frame.locator('[data-example="2"] .notice').count() == 0
+
+
+def test_one_broken_sample_leaves_the_spectrogram(url, open_tab):
+    tab = open_tab(url("audio"), view="signals")
+    decibels = tab.frame.evaluate(
+        """async () => {
+          const signal = Float32Array.from({ length: 1024 }, (_, i) => (i === 500 ? NaN : Math.sin(i)));
+          return Array.from((await import('./static/spectrum.js')).spectrogram(signal, 64).decibels);
+        }"""
+    )
+    assert np.isfinite(np.array(decibels, "float64")).all()
+    assert max(decibels) == 0
+
+
+def test_the_sound_ends_where_another_is_shown(url, open_tab):
+    tab = open_tab(url("audio"), view="signals", runs="plain/xai", example=1)
+    tab.frame.evaluate(
+        """() => { window.ended = 0; window.AudioContext = class extends AudioContext {
+          createBufferSource() { const source = super.createBufferSource(); source.loop = true;
+            source.addEventListener('ended', () => { ended += 1; }); return source; } } }"""
+    )
+    tab.find("play").click()
+    with tab.drawing():
+        tab.find("run-plain").uncheck()
+        tab.find("run-shortcut").check()
+    tab.frame.wait_for_function("ended === 1")  # the sound of the same row of another run
+    tab.find("play").click()
+    with tab.drawing():
+        tab.find("view-gallery").click()
+    tab.frame.wait_for_function("ended === 2")

@@ -5,12 +5,15 @@ from importlib import resources
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from tests.board.browser import serve
 from tests.board.numbers import FEATURES, FLIPPED, RUNS, STEPS, Chart, N, attributions, known, near, table, url
+from tf_xai.board import packing, records
 
 __all__ = ["url"]
 
-TOP = 15
+TOP, ORANGE = 15, [230, 97, 1]
 
 
 def panel(tab, run, kind):
@@ -33,14 +36,16 @@ def test_bars_and_signed_means(url, open_tab):
 def check_bars(chart, run):
     order, values = ranked(), attributions(run, len(STEPS) - 1)
     sizes, means = np.abs(values).mean(axis=0)[order], values.mean(axis=0)[order]
-    sizes = [*sizes[:TOP], sizes[TOP:].sum()]
-    means = [*means[:TOP], means[TOP:].sum()]
     found = chart.attributes("bar", "data-feature", "x", "width")
-    assert [name for name, *_ in found] == [*(f"f{i}" for i in order[:TOP]), f"the other {FEATURES - TOP}"]
-    near([float(x) for _, x, _ in found], [chart.place("x", 0)] * (TOP + 1))
-    near([float(x) + float(width) for _, x, width in found], chart.place("x", sizes))
+    assert [name for name, *_ in found] == [f"f{i}" for i in order[:TOP]]
+    near([float(x) for _, x, _ in found], [chart.place("x", 0)] * TOP)
+    near([float(x) + float(width) for _, x, width in found], chart.place("x", sizes[:TOP]))
     marks = [re.match(r"M([\d.]+)", drawn)[1] for (drawn,) in chart.attributes("mean", "d")]
-    near(marks, chart.place("x", means))
+    near(marks, chart.place("x", means[:TOP]))
+    others = chart.root.locator("xpath=ancestor::section").get_by_test_id("others").inner_text()
+    words, rest = others.split(": ")
+    assert words == f"The other {FEATURES - TOP} features together"
+    assert float(rest) == pytest.approx(sizes[TOP:].sum(), abs=0.001)
 
 
 def test_dots_of_the_swarm(url, open_tab):
@@ -108,10 +113,8 @@ def test_flipped_rows_with_their_maps(url, open_tab):
     assert "3 explanations have flipped" in tab.find("flipped").inner_text()
     maps = tab.maps().evaluate_all("all => all.map((each) => [+each.dataset.step, +each.dataset.example])")
     assert maps == [[step, row] for _, row in expected(1) for step in (0, 1)]
-    drawn = tab.maps(step=1, example=8).evaluate(
-        "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean)"
-    )
-    assert drawn
+    colors = {pixel[:3] for row in tab.pixels(step=1, example=8) for pixel in row if pixel[3] > 100}
+    assert np.abs(np.array(list(colors), "int64") - ORANGE).max(axis=1).min() <= 3  # not the line in the middle alone
 
 
 def test_another_step_and_none(url, open_tab):
@@ -133,10 +136,16 @@ def test_threshold(url, open_tab):
     assert flips(tab) == expected(1, 0.4) == [("plain", 8)]
     assert "threshold=0.4" in tab.page.url
     near(shares(tab), places(tab, [1 / N, 0, 0]))
+    check_ends(Chart(tab, SHARES), 0, 1)
     tab.slide("threshold", 0.95)
     assert sorted(flips(tab)) == sorted(expected(1, 0.95))
     assert len(flips(tab)) == 2 * N - 2
     near(shares(tab), places(tab, [(N - 1) / N, (N - 1) / N + 1 / N, 1]))
+
+
+def check_ends(chart, low, high):
+    """The upright axis goes so far, and no farther."""
+    near(chart.place("y", [low, high]), [200 - 34, 8])
 
 
 SHARES = "share of flipped explanations"
@@ -155,6 +164,7 @@ def test_mean_agreement(url, open_tab):
     for run in RUNS:
         found = np.ravel(chart.attributes("mark", "cy", series=run)).astype("float64")
         near(found, chart.place("y", known(run)["agreement"][1:].mean(axis=1)))
+    check_ends(chart, 0, 1)
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -182,3 +192,50 @@ def test_prediction_of_a_regression_stays_within_a_tolerance(url, open_tab):
     none = [False] * 4
     assert tab.frame.evaluate(script, ["prediction"]) == [[True, False, True, True], none]
     assert tab.frame.evaluate(script, ["prediction", "probability"]) == [[False, False, True, False], none]
+
+
+def test_flipped_is_one_rule_in_all_views(url, open_tab):
+    """With the threshold of the drift, and where a regression stays within its tolerance."""
+    tab = open_tab(url, view="drift")
+    script = """async ([columns, threshold]) => {
+      const [predictions, agreement] = [[[0, 1, 2, 3], [0.1, 1.2, 2, 3.11]], [0.3, 0.3, 0.6, NaN]];
+      const column = (name, step) => (name === 'agreement' ? agreement : predictions[step === 4 ? 0 : 1]);
+      const series = { columns, steps: [4, 7], n: 4, column, place: (step) => (step < 7 ? 0 : 1) };
+      const { facts, flips } = await import('./static/rows.js');
+      const said = facts({ n: 4 }, series, 7, threshold).map(({ flipped }) => flipped);
+      return [flips(series, 1, threshold), said, flips(series, 0, threshold)];
+    }"""
+    numbers, classes = ["prediction", "agreement"], ["prediction", "probability", "agreement"]
+    for columns, threshold, expected in (
+        (numbers, 0.5, [True, False, False, False]),
+        (numbers, 0.7, [True, False, True, False]),
+        (classes, 0.7, [False, False, True, False]),
+    ):
+        assert tab.frame.evaluate(script, [columns, threshold]) == [expected, expected, [False] * 4]
+
+
+def test_the_gallery_filters_by_the_threshold(url, open_tab):
+    tab = open_tab(url, view="gallery", step=1, filter="flipped", runs="plain/xai")
+    assert tab.examples() == [3, 8]
+    tab = open_tab(url, view="gallery", step=1, filter="flipped", runs="plain/xai", threshold=0.4)
+    assert tab.examples() == [8]
+
+
+def odd(folder):
+    """Five features, of which two have one name, and the last ones none."""
+    data = np.arange(20, dtype="float32").reshape(4, 5)
+    codes, scale, clip = packing.quantise(data * [1, -2, 3, 4, 5])
+    inputs = {"name": "", "kind": "table", "names": ["age", "age", "rooms"], "data": data}
+    maps = {"name": "", "kind": "table", "scale": packing.listed(scale), "clip": packing.listed(clip), "data": codes}
+    with tf.summary.create_file_writer(str(folder / "run" / "xai")).as_default():
+        records.inputs(packing.pack([inputs], n=4))
+        records.maps("gradient", packing.pack([maps], n=4), 0)
+    return folder
+
+
+def test_every_feature_has_a_row_of_its_own(open_tab, tmp_path):
+    with serve(odd(tmp_path)) as address:
+        tab = open_tab(address, view="tables")
+        names = [name for (name,) in panel(tab, "run", "bars").attributes("bar", "data-feature")]
+        assert names == ["4", "3", "rooms", "age (1)", "age (0)"]
+        assert tab.find("others").count() == 0

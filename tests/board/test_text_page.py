@@ -28,7 +28,25 @@ def words(folder):
     inputs = {"name": "", "kind": "text", "encoding": "json", "data": tokens}
     with tf.summary.create_file_writer(str(folder / "run" / "xai")).as_default():
         records.inputs(packing.pack([inputs], n=3, labels=None, classes=None, digest="1"))
-        records.maps("gradient", packing.pack([maps], n=3), 0)
+        for step in range(2):
+            records.maps("gradient", packing.pack([maps], n=3), step)
+    return folder
+
+
+def shares(folder):
+    """Shares near 1 / 4 of four tokens, and a text with a fifth of its attributions on padding."""
+    tokens = [["a", "b", "c", "d", ""], ["a", "b", "c", "d", ""]]
+    known = {
+        "attention_rollout": [[0.24, 0.25, 0.26, 0.25, 0.0], [0.1, 0.2, 0.3, 0.2, 0.2]],
+        "gradient": [[1, 1, -1, 1, 0.03], [2, 2, -2, 2, -2]],
+    }
+    inputs = {"name": "", "kind": "text", "encoding": "json", "data": tokens}
+    with tf.summary.create_file_writer(str(folder / "run" / "xai")).as_default():
+        records.inputs(packing.pack([inputs], n=2, labels=None, classes=None, digest="1"))
+        for method, values in known.items():
+            codes, scale, clip = packing.quantise(np.array(values))
+            maps = {"name": "", "kind": "text", "scale": packing.listed(scale), "clip": packing.listed(clip)}
+            records.maps(method, packing.pack([{**maps, "data": codes}], n=2), 0)
     return folder
 
 
@@ -85,7 +103,7 @@ def test_the_scale_is_that_of_the_map_the_example_or_all(url, open_tab):
         tab.choose("scale", scale)
         color = rgb(shown(tab)[0]["ground"])
         np.testing.assert_allclose(color, WHITE + (ORANGE - WHITE) / size, atol=3)
-        assert tab.frame.locator(".most").first.inner_text() == f"full color ±{0.995 * size:.3g}"
+        assert tab.frame.locator(".most").first.inner_text() == f"full color ±{size}"
 
 
 def test_words_are_sums_of_their_tokens(url, open_tab):
@@ -146,6 +164,9 @@ def test_long_texts_are_folded(url, open_tab):
     with tab.drawing():
         tab.find("opacity").fill("0.3")
     assert len(shown(tab, 2)) == LONG
+    with tab.drawing():
+        tab.find("step").press("Home")
+    assert len(shown(tab, 2)) == LONG  # at other steps as well
 
 
 def test_lines_are_runs_methods_or_epochs_and_errors_are_marked(url, open_tab):
@@ -171,3 +192,25 @@ def test_the_filter_and_the_order_hold_for_texts(url, open_tab):
     tab.choose("filter", "all")
     tab.choose("sort", "fidelity")
     assert examples() == ["5", "4", "3", "2", "1", "0"]
+
+
+def test_shares_are_spread_and_have_no_sign(url, open_tab):
+    tab = open_tab(url("shares", shares), view="text", method="attention_rollout", opacity=1, scale="map")
+    tokens = shown(tab)
+    colors = np.array([rgb(token["ground"]) for token in tokens])
+    np.testing.assert_allclose(colors[[0, 2]], [[68, 1, 84], [253, 231, 37]], atol=1)  # the ends of viridis
+    np.testing.assert_array_equal(colors[1], colors[3])
+    assert np.abs(colors[1] - colors[[0, 2]]).max(axis=1).min() > 50
+    assert tab.frame.locator(".most").first.inner_text().startswith("color from 0.24 to 0.26")
+    assert tokens[2]["title"] == "c: 0.26"
+    assert "raises" not in tab.frame.locator("main").inner_text()
+    tab.choose("across", "methods")
+    assert "raises" in tab.frame.locator("main").inner_text()
+
+
+def test_padding_with_attributions_is_told(url, open_tab):
+    tab = open_tab(url("shares", shares), view="text", method="gradient")
+    line = lambda row: tab.frame.locator(f'[data-example="{row}"] .line').first
+    line(1).wait_for()
+    assert "padding has 20 % of the attribution" in line(1).inner_text()
+    assert "padding" not in line(0).inner_text()

@@ -7,14 +7,16 @@ import math
 
 import numpy as np
 
+from tf_xai.board.files import logged_again
 from tf_xai.board.packing import VERSION, FormatError, pack, unpack
-from tf_xai.board.tags import known, methods
+from tf_xai.board.tags import is_control, known, methods, newest_inputs, words
 
 
 def title(run):
     """The name that is shown of a run."""
     above, _, last = run.rpartition("/")
-    return (above or ".") if last == "xai" else run
+    shown = above if last == "xai" else run
+    return "(this directory)" if shown in ("", ".") else shown
 
 
 def index(logs, examine, limit=0):
@@ -22,35 +24,42 @@ def index(logs, examine, limit=0):
 
     Args:
         logs: With the arrays of numbers; those of curves are not looked at.
-        examine: Function of the key and the time of a blob of inputs to their number; raises FormatError.
+        examine: Function of the key and the time of a blob of inputs to what `examine` below says of it, or an error.
         limit: How many records of a tag the reader keeps, 0 for all.
     """
     runs, problems = {}, []
     for run in sorted(logs):
         found, wrong = known(logs[run])
         inputs, n, more = _inputs(found, examine)
-        runs[run] = {"title": title(run), "inputs": inputs, "methods": {}}
+        entries = {}
         for method in methods(found) if n != 0 else ():
-            runs[run]["methods"][method] = _method(found, method)
-            more += _doubts(found, method, limit)
+            try:
+                entry, doubts = _method(found, method), list(_doubts(found, method, limit))
+            except Exception as error:  # whatever is in its records, it costs no more than the method
+                more.append(f"{method} is left out: {words(error)}")
+            else:
+                entries[method] = entry
+                more += doubts
+        runs[run] = {"title": title(run), **inputs, "methods": entries}
         problems += [f"run {title(run)}: {text}" for text in wrong + more]
     return {"v": VERSION, "runs": runs, "problems": problems}
 
 
 def _inputs(found, examine):
-    """`[wall time, key]` of the examples and their number, None where they are not known; and what is wrong."""
-    tag = found.get(("inputs", None))
-    if tag is None or not tag.points:
+    """What the index says of the examples, their number, None where it is not known, and what is wrong."""
+    unknown = {"inputs": None, "kinds": [], "digest": None}
+    newest = newest_inputs(found)
+    if newest is None:
         maps = [method for kind, method in found if kind == "maps"]
-        return None, None, ["it has maps, but not the examples that they are of"] if maps else []
-    _, time, key = tag.points[-1]
+        return unknown, None, ["it has maps, but not the examples that they are of"] if maps else []
+    _, time, key = newest
     try:
-        n = examine(key, time)
-    except FormatError as error:
-        return None, None, [f"the examples cannot be shown: {error}"]
-    if n == 0:
-        return None, 0, ["it has 0 examples: pass AttributionBoard at least one row"]
-    return [time, key], n, []
+        seen = examine(key, time)
+    except Exception as error:
+        return unknown, None, [f"the examples cannot be shown: {words(error)}"]
+    if seen["n"] == 0:
+        return unknown, 0, ["it has 0 examples: pass AttributionBoard at least one row"]
+    return {"inputs": [time, key], "kinds": seen["kinds"], "digest": seen["digest"]}, seen["n"], []
 
 
 def _method(found, method):
@@ -60,7 +69,7 @@ def _method(found, method):
         "maps": [list(point) for point in maps.points] if maps else [],
         "columns": numbers.content["columns"] if numbers else [],
         "curves": curves.content["curves"] if curves else [],
-        "control": any(bool(tag.content.get("control")) for tag in (numbers, curves) if tag),
+        "control": is_control(found, method),
         "time": newest(found, method),
     }
 
@@ -128,19 +137,50 @@ def _beside(curves, steps, n):
 
 
 def examine(blob):
-    """How many examples a blob has. Raises: FormatError, in words."""
+    """`{"n", "kinds", "digest"}` of a blob of examples. Raises: FormatError, in words."""
     header, _ = unpack(blob)
-    if not isinstance(header.get("n"), int):
+    n, digest = header.get("n"), header.get("digest")
+    if not isinstance(n, int) or n < 0:
         raise FormatError("it does not say how many there are")
-    return header["n"]
+    kinds = [entry.get("kind") for entry in header["arrays"]]
+    return {
+        "n": n,
+        "kinds": list(dict.fromkeys(kind for kind in kinds if isinstance(kind, str))),
+        "digest": digest if isinstance(digest, str) else None,
+    }
+
+
+def repeated(logs):
+    """What the records themselves say of steps that were logged again, in words, where no files can be looked at."""
+    for run, tags in sorted(logs.items()):
+        again = [step for tag in tags.values() for step in _again(tag.points)]
+        yield from (f"run {title(run)}: {text}" for text in logged_again([(step, step) for step in again * 2]))
+
+
+def _again(points):
+    """The steps that came when one as large was there already."""
+    last = -1
+    for step, _, _ in sorted(points, key=lambda point: point[1]):
+        if step <= last:
+            yield step
+        last = max(step, last)
 
 
 def lines(scalars):
     """`{run: {tag: [[step, value]]}}` for JSON, of the same with any numbers."""
     return {
         run: {
-            tag: [[int(step), float(value) if math.isfinite(value) else None] for step, value in points]
+            # Of a step that was logged twice the first, as of maps: see `tags.known`.
+            tag: [[int(step), _finite(value)] for step, value in sorted(dict(reversed(points)).items())]
             for tag, points in sorted(tags.items())
         }
         for run, tags in sorted(scalars.items())
     }
+
+
+def _finite(value):
+    """A number of Python; None where there is none."""
+    try:
+        return float(value) if math.isfinite(value) else None
+    except (TypeError, OverflowError):
+        return None

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tf_xai.board import events, files
 from tf_xai.board.assets import assets
 from tf_xai.board.packing import PLUGIN
-from tf_xai.board.tags import Tag, known
+from tf_xai.board.tags import Tag, known, words
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -49,14 +49,21 @@ def to_html(logdir, path):
 
     Args:
         logdir: Directory with runs, as for TensorBoard: all directories named xai in it are read.
-        path: Where the page goes. It is as large as the logs and a third more.
+        path: Where the page goes, in a directory that is there. It is as large as the logs and a third more.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: Where there is nothing to show.
+        ValueError: Where there is nothing to show, or the page cannot be written.
     """
+    path = Path(path).expanduser()
+    if path.is_dir() or not path.parent.is_dir():
+        raise ValueError(
+            f"`path` must be a file in a directory that is there. Received: {str(path)!r}, "
+            f"{'a directory' if path.is_dir() else f'but there is no directory {str(path.parent)!r}'}. Pass a name "
+            "such as 'board.html', or make the directory first."
+        )
     logs, scalars, blobs, problems = read(logdir)
     if not logs:
         raise ValueError(
@@ -65,9 +72,19 @@ def to_html(logdir, path):
             "the directory that its `log_dir` is in."
         )
     data = {**_answers(logs, blobs, problems), "scalars": events.lines(scalars)}
-    path = Path(path)
-    path.write_text(_page(f"XAI: {Path(logdir).resolve().name}", data), encoding="utf-8")
+    _replace(path, _page(f"XAI: {Path(logdir).expanduser().resolve().name}", data))
     return path
+
+
+def _replace(path, text):
+    """Writes a file so that what was there stays until all of it is written."""
+    path = path.resolve()  # a link stays one
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _answers(logs, blobs, problems):
@@ -82,7 +99,9 @@ def _answers(logs, blobs, problems):
                 # As JSON.stringify writes it.
                 key = json.dumps([run, method], ensure_ascii=False, separators=(",", ":"))
                 series[key] = _text(events.series(found, method))
-    return {"index": index, "series": series, "blobs": {key: _text(blob) for key, blob in blobs.items()}}
+    keys = [run["inputs"][1] for run in index["runs"].values() if run["inputs"]]
+    keys += [key for run in index["runs"].values() for each in run["methods"].values() for _, _, key in each["maps"]]
+    return {"index": index, "series": series, "blobs": {key: _text(blobs[key]) for key in keys}}
 
 
 def _text(blob):
@@ -129,7 +148,7 @@ def read(logdir):
             try:
                 for record in tf.data.TFRecordDataset(str(path)):
                     run_of.take(tf.compat.v1.Event.FromString(record.numpy()))
-            except tf.errors.DataLossError:
+            except Exception:  # of TensorFlow, or of protocol buffers
                 if not any(path.name in text for text in wrong):
                     wrong.append(f"the event file {path.name} is damaged. What came before is shown")
         tags, lines = run_of.done()
@@ -144,7 +163,7 @@ class _Run:
     """Takes the events of a run in their order."""
 
     def __init__(self, blobs):
-        self._blobs, self._metadata, self._points = blobs, {}, {}
+        self._blobs, self._metadata, self._points, self._errors = blobs, {}, {}, {}
 
     def take(self, event):
         for value in event.summary.value:
@@ -153,7 +172,10 @@ class _Run:
                 points = self._points.setdefault(value.tag, [])
                 while points and points[-1][0] >= event.step:
                     points.pop()  # training went on from there
-                points.append((event.step, event.wall_time, tf.make_ndarray(value.tensor)))
+                try:
+                    points.append((event.step, event.wall_time, tf.make_ndarray(value.tensor)))
+                except Exception as error:
+                    self._errors[value.tag] = words(error)
 
     def done(self):
         """`(tags, scalars)`."""
@@ -166,7 +188,8 @@ class _Run:
                 of_blobs = metadata.data_class == _BLOBS
                 points = self._keyed(points) if of_blobs else points
                 content = metadata.plugin_data.content if metadata.data_class in (_TENSOR, _BLOBS) else b""
-                tags[name] = Tag(content, of_blobs, points, max((time for _, time, _ in points), default=None))
+                newest = max((time for _, time, _ in points), default=None)
+                tags[name] = Tag(content, of_blobs, points, newest, self._errors.get(name))
         return tags, lines
 
     def _keyed(self, points):

@@ -50,6 +50,7 @@ class Plugin(base_plugin.TBPlugin):
     def _damage(self, logs):
         """What is wrong with event files, where they are on this machine."""
         if self._logdir is None:
+            yield from events.repeated(logs)
             return
         logdir = Path(self._logdir).expanduser()
         for run, folder in sorted((files.folders(logdir) | {run: logdir / run for run in logs}).items()):

@@ -8,14 +8,14 @@ from tensorboard.data import provider
 
 from tf_xai.board import events
 from tf_xai.board.packing import PLUGIN, FormatError
-from tf_xai.board.tags import Tag, known
+from tf_xai.board.tags import Tag, known, newest_inputs, words
 
 # More records of a tag than any reader keeps.
 _ALL = 10**6
 
 
 class Source:
-    """The provider, asked as little as can be: the faster loader takes 44 ms for an answer, and as long for many."""
+    """The provider, asked as little as can be: the faster loader takes as long for one record as for many."""
 
     def __init__(self, data_provider):
         self._provider = data_provider
@@ -24,7 +24,7 @@ class Source:
 
     def logs(self, context, experiment):
         """All tags of ours, `{run: {name: Tag}}`, with the arrays of numbers."""
-        listed = [self._ask(f"list_{kind}", context, experiment) for kind in ("blob_sequences", "tensors", "scalars")]
+        listed = self._listed(context, experiment)
         keys = self._ask("read_blob_sequences", context, experiment, downsample=_ALL)
         blobs, tensors, scalars = (_flat(future.result()) for future in listed)
         records = {name: _records(points) for name, points in _flat(keys.result()).items()}
@@ -35,10 +35,16 @@ class Source:
                 points = records.get((run, tag), [])
                 # Ours are never scalars: without content they are named among what is left out.
                 content = b"" if kind is scalars else each.plugin_content
-                logs.setdefault(run, {})[tag] = Tag(content, of_blobs, points, each.max_wall_time)
+                error = str(points) if isinstance(points, FormatError) else None
+                points = [] if error else points
+                logs.setdefault(run, {})[tag] = Tag(content, of_blobs, points, each.max_wall_time, error)
         self._times = {key: time for name in blobs for _, time, key in records.get(name, ())}
         self._logs = logs
         return logs
+
+    def _listed(self, context, experiment):
+        """The lists of our tags of all kinds, later."""
+        return [self._ask(f"list_{kind}", context, experiment) for kind in ("blob_sequences", "tensors", "scalars")]
 
     def _ask(self, question, context, experiment, plugin=PLUGIN, **options):
         """The answer, later."""
@@ -46,37 +52,48 @@ class Source:
         return self._pool.submit(function, context, experiment_id=experiment, plugin_name=plugin, **options)
 
     def _known_numbers(self, context, experiment, tensors):
-        """`{(run, tag): points}` of all numbers, of which those are read that have new ones."""
+        """`{(run, tag): points}`, or an error, of all numbers, of which those are read that have new ones."""
         times = {name: each.max_wall_time for name, each in tensors.items() if b'"numbers"' in each.plugin_content}
         known = {name: kept for name, kept in self._numbers.items() if kept[0] == times.get(name)}
         stale = [name for name in times if name not in known]
         read = self._tensors(context, experiment, stale)
-        self._numbers = known | {name: (times[name], points) for name, points in read.items()}
-        return {name: points for name, (_, points) in self._numbers.items()}
+        fine = {name: (times[name], points) for name, points in read.items() if isinstance(points, list)}
+        self._numbers = known | fine
+        return {name: points for name, (_, points) in known.items()} | read
 
     def _tensors(self, context, experiment, names):
-        """`{(run, tag): [(step, wall time, array)]}` of these tags."""
+        """`{(run, tag): [(step, wall time, array)]}` of these tags, with a FormatError where they cannot be read."""
         if not names:
             return {}
         runs, tags = zip(*names, strict=True)
         chosen = provider.RunTagFilter(runs=set(runs), tags=set(tags))
-        found = self._ask("read_tensors", context, experiment, downsample=_ALL, run_tag_filter=chosen).result()
+        try:
+            found = self._ask("read_tensors", context, experiment, downsample=_ALL, run_tag_filter=chosen).result()
+        except Exception as error:  # of one record: the others are read without it
+            if len(names) == 1:
+                return {names[0]: FormatError(words(error))}
+            return {name: self._tensors(context, experiment, [name]).get(name, []) for name in names}
         points = {name: each for name, each in _flat(found).items() if name in names}
         return {name: [(at.step, at.wall_time, at.numpy) for at in each] for name, each in points.items()}
 
     def scalars(self, context, experiment):
         """`{run: {tag: [(step, value)]}}` of the runs that have tags of ours."""
-        runs = list(self.logs(context, experiment))
-        if not runs:
-            return {}
-        chosen = provider.RunTagFilter(runs=runs)
-        found = self._ask(
-            "read_scalars", context, experiment, "scalars", downsample=_ALL, run_tag_filter=chosen
-        ).result()
+        runs = {run for kind in self._listed(context, experiment) for run in kind.result()}
+        found = self._lines(context, experiment, runs) if runs else {}
         return {
             run: {tag: [(at.step, at.value) for at in each] for tag, each in tags.items()}
             for run, tags in found.items()
         }
+
+    def _lines(self, context, experiment, runs):
+        """All scalars of these runs, without a run of which one cannot be read."""
+        chosen = provider.RunTagFilter(runs=runs)
+        lines = self._ask("read_scalars", context, experiment, "scalars", downsample=_ALL, run_tag_filter=chosen)
+        try:
+            return lines.result()
+        except Exception:
+            alone = [self._lines(context, experiment, {run}) for run in runs] if len(runs) > 1 else []
+            return {run: tags for each in alone for run, tags in each.items()}
 
     def blob(self, context, experiment, key):
         """The bytes of a key that the index names, and when they were written."""
@@ -94,28 +111,30 @@ class Source:
 
     def examiner(self, context, logs):
         """The function of `events.index` for all inputs of the logs, which are read once, and at the same time."""
-        tags = [known(tags)[0].get(("inputs", None)) for tags in logs.values()]
-        points = [(key, time) for tag in tags if tag for _, time, key in tag.points[-1:]]
+        newest = [newest_inputs(known(tags)[0]) for tags in logs.values()]
+        points = [(key, time) for _, time, key in filter(None, newest)]
         fresh = [point for point in points if point not in self._examined]
-        counts = self._pool.map(lambda point: self._count(context, point[0]), fresh)
-        self._examined |= dict(zip(fresh, counts, strict=True))
+        seen = dict(zip(fresh, self._pool.map(lambda point: self._seen(context, *point), fresh), strict=True))
+        seen |= {point: self._examined[point] for point in points if point not in seen}
 
         def examine(key, time):
-            count = self._examined[key, time]
-            if isinstance(count, FormatError):
-                raise count
-            return count
+            if isinstance(seen[key, time], str):
+                raise FormatError(seen[key, time])
+            return seen[key, time]
 
         return examine
 
-    def _count(self, context, key):
-        """How many examples there are, or what is wrong with them."""
+    def _seen(self, context, key, time):
+        """What `events.examine` says of a blob, or what is wrong, in words."""
         try:
-            return events.examine(self._bytes(context, key))
-        except FormatError as error:
-            return error
-        except errors.NotFoundError as error:
-            return FormatError(str(error))
+            blob = self._bytes(context, key)
+        except Exception as error:
+            return str(error)  # which is not kept: the next time it may be there
+        try:
+            self._examined[key, time] = events.examine(blob)
+        except Exception as error:
+            self._examined[key, time] = words(error)
+        return self._examined[key, time]
 
     def series(self, context, experiment, run, method, time):
         """The packed numbers of a method, and when the newest were written; `time` is when they were by the index."""
@@ -128,7 +147,7 @@ class Source:
         curves = found.get(("curves", method))
         if curves:
             points = self._tensors(context, experiment, [(run, curves.name)]).get((run, curves.name), [])
-            found["curves", method] = dataclasses.replace(curves, points=points)
+            found["curves", method] = dataclasses.replace(curves, points=points if isinstance(points, list) else [])
         try:
             return events.series(found, method), events.newest(found, method)
         except KeyError:

@@ -16,7 +16,12 @@ def _words(value):
 
 
 def _shares(value):
-    return isinstance(value, list) and all(isinstance(each, int | float) and math.isfinite(each) for each in value)
+    return isinstance(value, list) and all(isinstance(each, int | float) and 0 <= each <= 1 for each in value)
+
+
+def words(error):
+    """What an error says of the record that brought it about."""
+    return str(error) if isinstance(error, FormatError) else f"it is damaged ({type(error).__name__}: {error})"
 
 
 # Of every kind of content: whether its records are blobs, and the entries that it must have.
@@ -37,15 +42,19 @@ class Tag:
         blobs: Whether its records are blobs; otherwise they are tensors.
         points: `[(step, wall time, value)]`: of blobs their keys, of tensors arrays, if they have been read.
         time: The wall time of the newest record.
+        error: Why its records could not be read, in words, if they could not.
     """
 
     content: bytes
     blobs: bool
     points: list
     time: float | None = None
+    error: str | None = None
 
     def parsed(self):
         """The content. Raises: FormatError, in words."""
+        if self.error is not None:
+            raise FormatError(self.error)
         try:
             content = json.loads(self.content)
             version, kind = content["v"], str(content.get("kind"))
@@ -89,8 +98,8 @@ def known(tags):
     for name, tag in sorted(tags.items()):
         try:
             content = tag.parsed()
-        except FormatError as error:
-            problems.append(f"the tag {name!r} is left out: {error}")
+        except Exception as error:  # whatever is in a record, it costs no more than its tag
+            problems.append(f"the tag {name!r} is left out: {words(error)}")
         else:
             # Of a step that was logged twice the first: of blobs TensorBoard's slower loader has no other.
             points = {point[0]: point for point in reversed(tag.points)}
@@ -105,5 +114,23 @@ def _step(point):
 
 
 def methods(found):
-    """The names of a run's methods."""
-    return sorted({method for _, method in found if method is not None})
+    """The names of a run's methods in the order in which they were first written; those of random numbers come last."""
+    names = {method for _, method in found if method is not None}
+    return sorted(names, key=lambda method: (is_control(found, method), _begun(found, method), method))
+
+
+def is_control(found, method):
+    """Whether its attributions are random numbers."""
+    return any(bool(tag.content.get("control")) for (_, name), tag in found.items() if name == method)
+
+
+def _begun(found, method):
+    """When the first record of a method was written. Not every reader has those of curves."""
+    tags = (found.get((kind, method)) for kind in ("maps", "numbers"))
+    return min((time for tag in tags if tag for _, time, _ in tag.points), default=math.inf)
+
+
+def newest_inputs(found):
+    """The record of the examples that counts, `(step, wall time, key)`, or None: a later training brings its own."""
+    tag = found.get(("inputs", None))
+    return max(tag.points, key=lambda point: point[1], default=None) if tag else None

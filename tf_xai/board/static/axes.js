@@ -28,9 +28,13 @@ export function domain(values, air = 0.06) {
   return [low - more, high + more];
 }
 
-/** Axes without anything between them: `{root, x, y, pointer, bottom}`, which place values, and a pointer's event. */
-export function axes({ title, label, xLabel = '', yLabel = '', xs, ys, whole, size = [340, 200] }) {
-  const [[width, height], xDomain, yDomain] = [size, domain(xs, 0.03), domain(ys)];
+/**
+ * Axes without anything between them: `{root, x, y, pointer, bottom}`, which place values, and a pointer's event.
+ *
+ * @param ends `[low, high]` of the upright axis; by default those of the values, with some air.
+ */
+export function axes({ title, label, xLabel = '', yLabel = '', xs, ys, ends, whole, size = [340, 200] }) {
+  const [[width, height], xDomain, yDomain] = [size, domain(xs, 0.03), ends ?? domain(ys)];
   const [right, bottom] = [width - ROOM.right, height - ROOM.bottom];
   const along = ([low, high], from, to) => (value) => +(from + ((value - low) / (high - low)) * (to - from)).toFixed(2);
   const [x, y] = [along(xDomain, ROOM.left, right), along(yDomain, bottom, ROOM.top)];

@@ -2,12 +2,13 @@
 
 import { choice, el, slider, tick } from './dom.js';
 import { css, MAPS, RUNS, sequential } from './colours.js';
+import { metrics } from './rows.js';
 
 const SIGNS = ['signed', 'positive', 'negative', 'absolute'];
 const SCALES = [['map', 'each map'], ['example', 'each example'], ['all', 'all']];
 const SORTS = [
   ['order', 'order'],
-  ['fidelity', 'lowest fidelity'],
+  ['fidelity', 'lowest fidelity'], // of a metric, which is named
   ['confidence', 'lowest confidence'],
   ['change', 'largest change'],
   ['label', 'label'],
@@ -18,6 +19,9 @@ const FILTERS = [
   ['right', '✓ right'],
   ['flipped', 'explanation flipped'],
 ];
+/** Views that draw no maps and no list of examples, and the controls that do nothing there. */
+const WITHOUT_MAPS = ['curves', 'pareto'];
+const OF_MAPS = ['opacity', 'sign', 'scale', 'colors', 'sort', 'filter'];
 /** Controls that arrow keys belong to. */
 const OWN_ARROWS = 'select, textarea, input:not([type="checkbox"]), [data-arrows]';
 
@@ -34,6 +38,9 @@ export class Bar {
     this.inputs = inputs;
     if (!this.store.index) return;
     for (const [name, [shown, make]] of Object.entries(this.controls())) this.fill(name, JSON.stringify(shown), make);
+    const idle = WITHOUT_MAPS.includes(this.state.view);
+    const boxes = OF_MAPS.flatMap((name) => [...this.slots[name].querySelectorAll('select, input')]);
+    boxes.forEach((box) => (box.disabled = idle));
   }
 
   fill(name, shown, make) {
@@ -60,16 +67,25 @@ export class Bar {
       sign: pick('Sign', 'sign', SIGNS),
       scale: pick('Full color at', 'scale', SCALES),
       colors: this.colors(),
-      sort: pick('Sort by', 'sort', SORTS),
+      sort: pick('Sort by', 'sort', this.sorts()),
       filter: pick('Show', 'filter', FILTERS),
     };
   }
 
   method() {
     const { state, store } = this;
-    const [methods, method] = [store.methods(), state.methodOf(store)];
+    const [methods, method] = [state.methodsOf(store), state.methodOf(store)];
     const change = (value) => state.set({ method: value });
     return [[methods, method], () => choice('Method', 'method', methods, method, change)];
+  }
+
+  /** The ways of sorting; that by fidelity names the metric. */
+  sorts() {
+    const { state, store } = this;
+    const entries = state.runsOf(store).map((run) => store.index.runs[run].methods[state.methodOf(store)]);
+    const [metric] = metrics(entries.find((entry) => entry?.columns.length) ?? null);
+    const named = (text) => (metric ? `${text} (${metric})` : text);
+    return SORTS.map(([name, text]) => [name, name === 'fidelity' ? named(text) : text]);
   }
 
   runs() {
@@ -109,11 +125,11 @@ export class Bar {
     return [[steps, place], () => slider('Step', 'step', range, place, (at) => this.go(at), text)];
   }
 
-  /** To a place among the steps; the last one is kept as "the last", so that new epochs come into view. */
+  /** To a place among the steps. */
   go(place) {
     const { state, store } = this;
     const steps = store.steps(state.runsOf(store), state.methodOf(store));
-    if (place >= 0 && place < steps.length) state.set({ step: place === steps.length - 1 ? '' : String(steps[place]) });
+    if (place >= 0 && place < steps.length) state.set({ step: state.stepText(store, steps[place]) });
   }
 
   opacity() {

@@ -77,16 +77,17 @@ export const grid = (...charts) => el('div', { className: 'charts',
 /**
  * Lines over the epochs.
  *
- * @param chart `{title, xLabel, yLabel, series, cursor, onStep}`. A series is `{name, points: [[x, y or null]], colour,
- *   dash, width, mark: 'full', 'hollow' or null, band: [[x, low, high]]}`; `onStep` hears of the x that is chosen.
+ * @param chart `{title, xLabel, yLabel, series, ends, cursor, onStep}`. A series is `{name, points: [[x, y or null]],
+ *   colour, dash, width, mark: 'full', 'hollow' or null, band: [[x, low, high]]}`; `ends`, of the upright axis, are
+ *   by default those of the values with some air; `onStep` hears of the x that is chosen.
  */
-export function lines({ title, xLabel = 'epoch', yLabel, series, cursor = null, onStep = null }) {
+export function lines({ title, xLabel = 'epoch', yLabel, series, ends, cursor = null, onStep = null }) {
   const toned = series.map((each) => ({ ...each, colour: tone(each.colour) }));
   const xs = unique(series.flatMap(({ points, band = [] }) => [...points, ...band].map(([x]) => x)));
   const heights = ({ points, band = [] }) => [...points.map(([, y]) => y), ...band.flatMap(([, ...ends]) => ends)];
   const ys = series.flatMap(heights).filter(finite);
   const label = `${title}. ${series.map(({ name, points }) => `${name}: ${last(points, xLabel)}`).join('; ')}.`;
-  const spots = axes({ title, label, xLabel, yLabel, xs, ys, whole: xs.every(Number.isInteger) });
+  const spots = axes({ title, label, xLabel, yLabel, xs, ys, ends, whole: xs.every(Number.isInteger) });
   const upright = (at, more) => line(spots.x(at), ROOM.top, spots.x(at), spots.bottom, more);
   const hair = upright(xs[0] ?? 0, { 'stroke-dasharray': '2 2', 'stroke-opacity': 0.7, visibility: 'hidden' });
   spots.root.append(...toned.flatMap((each) => drawLine(each, spots)), hair);

@@ -1,6 +1,12 @@
 /** Attention weights of an example: heads, their mean, and what comes through all layers. */
 
+import { sequential } from './colours.js';
 import { codes } from './scales.js';
+
+const NONE = -128; // the code of what is no number
+
+/** The colors of attention, in all views: the chosen ones where they are sequential. */
+export const heat = (colors) => (sequential(colors) ? colors : 'viridis');
 
 /** A layer: `{name, heads, queries, keys, worth, of(head)}`; `worth` is the weight of one code. */
 export function layerOf(map, row) {
@@ -11,7 +17,7 @@ export function layerOf(map, row) {
 }
 
 /** Codes as weights, NaN where there are none. */
-export const weights = (part, worth) => Float64Array.from(part, (code) => (code === -128 ? NaN : code * worth));
+export const weights = (part, worth) => Float64Array.from(part, (code) => (code === NONE ? NaN : code * worth));
 
 /** The mean over the heads, `queries * keys` weights, row by row. */
 export function mean(layer) {
@@ -22,9 +28,38 @@ export function mean(layer) {
   return sum;
 }
 
+/** The same of codes, as codes; of what is no number in a head there is no mean. */
+export function meanOf(all, heads) {
+  const size = all.length / heads;
+  const of = (i) => Array.from({ length: heads }, (_, head) => all[head * size + i]);
+  const middle = (each) => (each.includes(NONE) ? NONE : Math.round(each.reduce((a, b) => a + b, 0) / heads));
+  return Int8Array.from({ length: size }, (_, i) => middle(of(i)));
+}
+
+/** The least and the largest code; zeros where there is no number. */
+export function range(part) {
+  const known = Array.from(part).filter((code) => code !== NONE);
+  if (!known.length) return [0, 0];
+  return known.reduce(([low, high], code) => [Math.min(low, code), Math.max(high, code)], [Infinity, -Infinity]);
+}
+
+/**
+ * The codes that the first and the last color stand for: of a map's own scale its least and its largest, as weights
+ * near 1 / n would look all alike from 0; of others 0 and what full color stands for.
+ *
+ * @param worth Of a code in color, as in `paint`.
+ */
+export const limits = (part, worth, scale) => (scale === 'map' ? range(part) : [0, worth ? 1 / worth : 0]);
+
+/** Codes of 0 to 127 between two limits, worth 1 / 127 each. */
+export function stretched(part, [low, high]) {
+  const share = (code) => (high > low ? Math.max(0, Math.min(1, (code - low) / (high - low))) : 0);
+  return part.map((code) => (code === NONE ? NONE : Math.round(127 * share(code))));
+}
+
 /** Weights as codes again. */
 export const quantised = (values, worth) =>
-  Int8Array.from(values, (value) => (Number.isNaN(value) ? -128 : worth ? Math.round(value / worth) : 0));
+  Int8Array.from(values, (value) => (Number.isNaN(value) ? NONE : worth ? Math.round(value / worth) : 0));
 
 /**
  * How much of every token arrives at the last layer, if attention and the residual connections carry half each: the

@@ -21,7 +21,7 @@ export function readAddress() {
 }
 
 /** The text as it was; of what is no such text, the text. */
-function decoded(text) {
+export function decoded(text) {
   try {
     return decodeURIComponent(text);
   } catch {

@@ -3,19 +3,21 @@
 import { css } from './colours.js';
 import { el, svg } from './dom.js';
 import { paint } from './draw.js';
+import { stretched } from './heads.js';
 import { plain } from './tokens.js';
 
 const [LARGE, LEAST, MOST] = [420, 4, 26]; // pixels: of the whole, and of a cell
 const LETTERS = 14; // of a label
 const LINE = 12; // pixels that a label needs
 
-/** Draws codes with a cell of `size` pixels for each; zeros have the first color of the map, not none. */
-export function cells(canvas, { codes, height, width }, worth, colors, size) {
+/** Draws codes with a cell of `size` pixels for each; those at the lower limit have the first color, not none. */
+export function cells(canvas, { codes, height, width }, limits, colors, size) {
   const base = new OffscreenCanvas(width * size, height * size);
   const context = base.getContext('2d');
   context.fillStyle = css(0, colors);
   context.fillRect(0, 0, base.width, base.height);
-  paint(canvas, base, { codes, height, width }, worth, { opacity: 1, sign: 'absolute', colors });
+  const shown = { codes: stretched(codes, limits), height, width };
+  paint(canvas, base, shown, 1 / 127, { opacity: 1, sign: 'absolute', colors });
 }
 
 /**
@@ -23,13 +25,13 @@ export function cells(canvas, { codes, height, width }, worth, colors, size) {
  *
  * @param map `{codes, height, width}`.
  * @param labels `{queries, keys}`, a word for every row and column.
- * @param worth What a code is worth in color, as in `paint`.
+ * @param limits The codes of the first and of the last color.
  * @param weight What a code is worth as a weight.
  * @param canvas Takes the picture; has its label already.
  */
-export function matrix(canvas, map, labels, worth, weight, colors, readout) {
+export function matrix(canvas, map, labels, limits, weight, colors, readout) {
   const size = Math.max(LEAST, Math.min(MOST, Math.floor(LARGE / Math.max(map.width, map.height))));
-  cells(canvas, map, worth, colors, size);
+  cells(canvas, map, limits, colors, size);
   explore(canvas, map, labels, size, weight, readout);
   const [left, top] = [Math.max(60, room(labels.queries)), Math.max(34, 0.9 * room(labels.keys))];
   const corner = svg('svg', { width: left, height: top, 'aria-hidden': true },
@@ -38,15 +40,16 @@ export function matrix(canvas, map, labels, worth, weight, colors, readout) {
   return el('div', { className: 'matrix' }, corner, columns, rows, canvas);
 }
 
-/** The colors from 0 to the weight of full color. */
-export function legend(colors, most) {
+/** The colors, with the weights that the first and the last one stand for; `own` ones are the least and the largest. */
+export function legend(colors, [low, high], own) {
   const canvas = el('canvas', { width: 101, height: 1, role: 'img', 'aria-label': `Colors of ${colors}` });
   const context = canvas.getContext('2d');
   for (let i = 0; i <= 100; i++) {
     context.fillStyle = css(i / 100, colors);
     context.fillRect(i, 0, 1, 1);
   }
-  return el('span', { className: 'legend' }, '0', canvas, plain(most));
+  const [first, last] = own ? ['least ', 'largest '] : ['', ''];
+  return el('span', { className: 'legend' }, first + plain(low), canvas, last + plain(high));
 }
 
 /** Pixels that the longest label takes. */

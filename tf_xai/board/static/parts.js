@@ -1,6 +1,6 @@
 /** What the views of texts, attention and signals share: maps of a kind, what the model says, controls. */
 
-import { choice, el, number, tick } from './dom.js';
+import { choice, el, notice, number, tick } from './dom.js';
 import { chosen, facts, mark, metrics, named } from './rows.js';
 
 /**
@@ -34,7 +34,8 @@ async function one(store, state, wanted, run, method, step) {
   const chosen = fit.filter(({ name, of }) => (of ?? name) === state.input);
   const leaves = chosen.length ? chosen : fit;
   const { title } = store.index.runs[run];
-  return { run, title, method, step: known.step, leaves, inputs, series, known: facts(inputs, series, known.step) };
+  const about = facts(inputs, series, known.step, state.threshold);
+  return { run, title, method, step: known.step, leaves, inputs, series, known: about };
 }
 
 /** Some of the steps, closer together at first, with the first and the last. */
@@ -51,9 +52,17 @@ export function verdict({ inputs, known }, row) {
   return { text: `${mark(right)} ${named(prediction, inputs.classes)} ${number(probability, 2)}`.trim(), right };
 }
 
-/** "Example 3, label positive". */
+/** "Example 3, label positive", by the examples of a run. */
 export const headline = ({ labels, classes }, row) =>
-  `Example ${row}${labels ? `, label ${named(labels[row], classes)}` : ''}`;
+  `Example ${row}${labels && row in labels ? `, label ${named(labels[row], classes)}` : ''}`;
+
+/** Of entries of `fitting`, the one with the most examples, the first of such. */
+export const richest = (entries) =>
+  entries.reduce((most, each) => (each.inputs.n > most.inputs.n ? each : most));
+
+/** Says that an entry of `fitting` has no such example; null where it has, in its inputs as in all of its maps. */
+export const lacking = ({ inputs, leaves }, row) =>
+  row < inputs.n && leaves.every(({ shape: [n] }) => row < n) ? null : notice(`This run has no example ${row}.`);
 
 /** Who a line is of: a run, and what it predicts. */
 export function who(title, { text, right }) {
@@ -81,16 +90,19 @@ function kept(label, key) {
   return label;
 }
 
-/** The rows of the examples that the bar shows, in its order, by what holds in the first run. */
-export const rows = ([{ known, series }], state) => chosen([...known], metrics(series)[0], state).map(({ row }) => row);
+/** The rows of the examples that the bar shows, in its order, by what holds in the first of the richest runs. */
+export function rows(entries, state) {
+  const { known, series } = richest(entries);
+  return chosen([...known], metrics(series)[0], state).map(({ row }) => row);
+}
 
-/** The row of the chosen example, if there is one. */
-export const within = ({ example }, { n }) => Math.max(0, Math.min(n - 1, example));
+/** The row of the chosen example, or the last that any of the runs has. */
+export const within = ({ example }, entries) => Math.max(0, Math.min(richest(entries).inputs.n - 1, example));
 
 /** To the example before and after, in the order of the bar. */
 export function pager(runs, state) {
   const order = rows(runs, state);
-  const place = order.indexOf(within(state, runs[0].inputs));
+  const place = order.indexOf(within(state, runs));
   const button = (text, to, name) => el('button', {
     className: 'plain', textContent: text, disabled: to === undefined, 'data-key': name, 'data-testid': name,
     onclick: () => state.set({ example: to }),

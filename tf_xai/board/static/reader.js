@@ -1,5 +1,6 @@
 /** Reads values of maps under the pointer, or at a place that arrow keys move: of all maps at once. */
 
+import { alike as same } from './cells.js';
 import { el } from './dom.js';
 import { codes } from './scales.js';
 import { picture } from './thumbs.js';
@@ -22,7 +23,7 @@ let at = null;
  * Makes canvases answer.
  *
  * @param canvases The first ones are of `sides`; the pointer may be on any.
- * @param sides Of `load` in cells.js; two of the same shape also have a difference.
+ * @param sides Of `load` in cells.js; two of the same shape and examples also have a difference.
  * @returns `{element, frame}`: where the values stand, and what puts a canvas into a frame that marks the place.
  */
 export function reader(canvases, sides, row) {
@@ -72,7 +73,8 @@ function sentence(maps, sides, [down, right], row) {
     return code === -128 ? NaN : (code / 127) * scale;
   });
   const named = sides.map(({ title, method }, i) => `${title ?? method} ${withSign(values[i])}`);
-  const alike = maps.length === 2 && maps[0].width === maps[1].width && maps[0].height === maps[1].height;
+  const shapes = new Set(maps.map(({ height, width }) => `${height} ${width}`));
+  const alike = maps.length === 2 && shapes.size === 1 && same(...sides.map(({ inputs }) => inputs));
   const apart = alike ? [`difference ${withSign(values[1] - values[0])}`] : [];
   const [{ height, width }] = maps;
   const where = place(sides[0], cell(down, height), cell(right, width), row);

@@ -1,9 +1,7 @@
 /** What is known of the examples at a step, which of them are shown, and in what order. */
 
 import { number } from './dom.js';
-import { better, metricsOf } from './metrics.js';
-
-const FLIPPED = 0.5; // an agreement below it
+import { better, metricsOf, stays } from './metrics.js';
 
 /** The names of the metrics of a `Series` or null, `deletion` and `insertion` first. */
 export function metrics(series) {
@@ -12,23 +10,29 @@ export function metrics(series) {
   return [...first, ...names.filter((name) => !first.includes(name))];
 }
 
+/** Which explanations have flipped since the logged step before, while the prediction stayed. */
+export function flips(series, place, threshold) {
+  const agreement = place > 0 ? series.column('agreement', series.steps[place]) : null;
+  return stays(series, place).map((same, row) => same && agreement !== null && agreement[row] < threshold);
+}
+
 /**
  * What is known of every example at a step: `[{row, label, prediction, probability, right, flipped, ...columns}]`.
  *
  * @param inputs Of `store.inputs`.
  * @param series Of `store.series`, or null where there are no numbers.
+ * @param threshold Of agreement, below which an explanation has flipped: `state.threshold`.
  */
-export function facts(inputs, series, step) {
+export function facts(inputs, series, step, threshold = 0.5) {
   const place = series ? series.place(step) : -1;
   const columns = place < 0 ? [] : series.columns.map((name) => [name, series.column(name, step)]);
-  const before = place > 0 ? series.column('prediction', series.steps[place - 1]) : null;
+  const flipped = place > 0 ? flips(series, place, threshold) : [];
   return Array.from({ length: inputs.n }, (_, row) => {
     const own = Object.fromEntries(columns.map(([name, all]) => [name, all[row]]));
     const label = inputs.labels?.[row] ?? null;
     const classified = own.probability !== undefined && label !== null && Number.isFinite(own.prediction);
-    const stayed = before !== null && before[row] === own.prediction;
     return { ...own, row, label, right: classified ? own.prediction === label : null,
-      flipped: stayed && own.agreement < FLIPPED };
+      flipped: flipped[row] ?? false };
   });
 }
 

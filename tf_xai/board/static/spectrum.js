@@ -55,7 +55,8 @@ export function spectrogram(signal, size = windowOf(signal.length), most = 1000)
   const known = roots(size);
   for (let frame = 0; frame < frames; frame++) {
     const from = frame * hop - size / 2;
-    const real = hann.map((weight, i) => weight * (signal[from + i] ?? 0));
+    const heard = (at) => (Number.isFinite(signal[at]) ? signal[at] : 0); // outside, and where there is no number
+    const real = hann.map((weight, i) => weight * heard(from + i));
     const imaginary = new Float64Array(size);
     fourier(real, imaginary, known);
     for (let bin = 0; bin < bins; bin++) power[frame * bins + bin] = real[bin] ** 2 + imaginary[bin] ** 2;

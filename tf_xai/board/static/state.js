@@ -1,7 +1,7 @@
 /** What the bar has chosen: one object for all views, kept in the address. */
 
 import { MAPS } from './colours.js';
-import { readAddress, writeAddress } from './host.js';
+import { decoded, readAddress, writeAddress } from './host.js';
 
 /** What the address leaves out. Lists are joined by commas; "" is the first `method` or `input`, or the last `step`. */
 const DEFAULTS = {
@@ -29,6 +29,31 @@ const DEFAULTS = {
   special: 'shown', // tokens such as [CLS]; or hidden
 };
 
+/** What words of the address may be, and where numbers lie; other texts are names that are looked up in the logs. */
+const WORDS = {
+  view: ['gallery', 'detail', 'curves', 'pareto', 'tables', 'text', 'attention', 'signals', 'drift'],
+  across: ['runs', 'steps', 'methods'],
+  sign: ['signed', 'positive', 'negative', 'absolute'],
+  scale: ['map', 'example', 'all'],
+  colors: Object.keys(MAPS),
+  sort: ['order', 'fidelity', 'confidence', 'change', 'label'],
+  filter: ['all', 'wrong', 'right', 'flipped'],
+  units: ['tokens', 'words'],
+  heads: ['each', 'mean'],
+  special: ['shown', 'hidden'],
+};
+const RANGES = { example: [0, Infinity], opacity: [0, 1], threshold: [-1, 1] };
+
+/** The value that a text of the address stands for; the default where it is not allowed. */
+function allowed(name, text) {
+  const standard = DEFAULTS[name];
+  if (name in WORDS) return WORDS[name].includes(text) ? text : standard;
+  if (!(name in RANGES)) return text;
+  const [low, high] = RANGES[name];
+  const value = text.trim() === '' || !Number.isFinite(+text) ? standard : Math.min(high, Math.max(low, +text));
+  return name === 'example' ? Math.round(value) : value;
+}
+
 export class State {
   constructor() {
     this.listeners = [];
@@ -37,13 +62,8 @@ export class State {
 
   /** Takes what the address says. */
   read() {
-    Object.assign(this, DEFAULTS);
-    for (const [name, text] of Object.entries(readAddress())) {
-      if (!(name in DEFAULTS)) continue;
-      const number = typeof DEFAULTS[name] === 'number';
-      if (!number || Number.isFinite(+text)) this[name] = number ? +text : text;
-    }
-    if (!(this.colors in MAPS)) this.colors = DEFAULTS.colors;
+    const given = Object.entries(readAddress()).filter(([name]) => Object.hasOwn(DEFAULTS, name));
+    Object.assign(this, DEFAULTS, Object.fromEntries(given.map(([name, text]) => [name, allowed(name, text)])));
   }
 
   /** Takes new values, puts them into the address, and tells who listens. */
@@ -60,13 +80,19 @@ export class State {
 
   /** The chosen runs that there are. */
   runsOf(store) {
-    const chosen = this.runs.split(',').map(decodeURIComponent);
+    const chosen = this.runs.split(',').map(decoded);
     return this.runs ? store.runs.filter((run) => chosen.includes(run)) : store.runs;
+  }
+
+  /** The methods to choose from: those of the chosen runs, or of all where these have none. */
+  methodsOf(store) {
+    const own = store.methods(this.runsOf(store));
+    return own.length ? own : store.methods();
   }
 
   /** The chosen method, or the first. */
   methodOf(store) {
-    const methods = store.methods();
+    const methods = this.methodsOf(store);
     return methods.includes(this.method) ? this.method : methods[0];
   }
 
@@ -74,5 +100,10 @@ export class State {
   stepOf(store) {
     const steps = store.steps(this.runsOf(store), this.methodOf(store));
     return this.step !== '' && steps.includes(+this.step) ? +this.step : steps[steps.length - 1];
+  }
+
+  /** What `step` is at a step: the last one is kept as "the last", so that new epochs come into view. */
+  stepText(store, step, runs = this.runsOf(store), method = this.methodOf(store)) {
+    return step === store.steps(runs, method).at(-1) ? '' : String(step);
   }
 }

@@ -1,35 +1,49 @@
 /** What is known of the runs: fetched once, kept while it is the newest. */
 
 import { paler } from './draw.js';
+import { metricsOf } from './metrics.js';
 import { unpack } from './packed.js';
 
-/** Blobs of maps that are kept; the oldest go first. */
-const KEPT = 96;
+/** Bytes of maps that are kept; those that were not asked for longest go first. */
+const BYTES = 128e6;
 
 export class Store {
   constructor(source) {
-    this.source = source;
-    this.cache = new Map();
-    this.failed = [];
-    this.problems = [];
+    Object.assign(this, { source, asked: 0, taken: 0, bytes: 0, problems: [] });
+    this.kept = new Map(); // of inputs and numbers the newest, by what they are
+    this.drawn = new Map(); // maps by their blob; the newest stand last
   }
 
-  /** Reads the index anew; `problems` are what is wrong, in words. */
+  /** Reads the index anew, unless a later call has; `problems` are what is wrong, in words. */
   async load() {
-    [this.index, this.lines] = await Promise.all([this.source.index(), this.source.scalars()]);
-    this.problems = [...this.index.problems];
-    this.failed.splice(0).forEach((key) => this.cache.delete(key)); // may be whole by now
+    const number = ++this.asked;
+    try {
+      const answers = await Promise.all([this.source.index(), this.source.scalars()]);
+      if (number > this.taken) this.#take(number, answers);
+    } catch (error) {
+      if (number > this.taken) throw error;
+    }
     return this;
+  }
+
+  /** What could not be read may be whole by now; what belongs to runs that are gone goes too. */
+  #take(number, [index, lines]) {
+    Object.assign(this, { index, lines, taken: number, problems: [...index.problems] });
+    for (const all of [this.kept, this.drawn]) {
+      for (const [key, { run, failed }] of all) if (failed || !Object.hasOwn(index.runs, run)) this.#drop(all, key);
+    }
   }
 
   get runs() {
     return Object.keys(this.index.runs).sort();
   }
 
-  /** Names of the methods that have maps in any of the runs. */
+  /** Names of the methods that have maps in any of the runs, as first written; those with metrics stand first. */
   methods(runs = this.runs) {
-    const named = runs.flatMap((run) => Object.entries(this.index.runs[run]?.methods ?? {}));
-    return [...new Set(named.filter(([, each]) => each.maps.length).map(([name]) => name))].sort();
+    const all = runs.flatMap((run) => Object.entries(this.index.runs[run]?.methods ?? {}));
+    const drawn = all.filter(([, { maps }]) => maps.length);
+    const measured = drawn.filter(([, each]) => metricsOf(each).length);
+    return [...new Set([...measured, ...drawn].map(([name]) => name))];
   }
 
   /** Names of the numbers of the methods, without those that serve the drawing. */
@@ -53,7 +67,8 @@ export class Store {
   /** The examples: `{n, labels, classes, leaves}`; a leaf has `name`, `kind`, `data`, and images `grey` ones. */
   async inputs(run) {
     const entry = this.index.runs[run]?.inputs;
-    return entry ? this.#once(['inputs', ...entry], `examples of ${run}`, () => this.#inputs(...entry)) : null;
+    if (!entry) return null;
+    return this.#newest(run, 'inputs', String(entry), `examples of ${run}`, () => this.#inputs(...entry));
   }
 
   async #inputs(time, key) {
@@ -68,7 +83,7 @@ export class Store {
     const entry = (this.index.runs[run]?.methods[method]?.maps ?? []).filter(([at]) => at <= step).pop();
     if (!entry) return null;
     const [at, time, key] = entry;
-    return this.#once(['maps', time, key], `${method} of ${run} at epoch ${at}`, async () => {
+    return this.#once(run, `${time} ${key}`, `${method} of ${run} at epoch ${at}`, async () => {
       const { arrays } = await unpack(await this.source.blob(key, time));
       return { step: at, leaves: arrays };
     });
@@ -78,26 +93,50 @@ export class Store {
   async series(run, method) {
     const entry = this.index.runs[run]?.methods[method];
     if (!entry || !entry.columns.length) return null;
-    return this.#once(['series', run, method, entry.time], `numbers of ${method} of ${run}`, async () => {
+    return this.#newest(run, `series ${method}`, entry.time, `numbers of ${method} of ${run}`, async () => {
       const { header, arrays } = await unpack(await this.source.series(run, method, entry.time));
       return new Series(header, Object.fromEntries(arrays.map((array) => [array.name, array])));
     });
   }
 
-  /** Makes a thing once; null, and a problem, where it cannot be made. `name` says what it is. */
-  #once(parts, name, make) {
-    const key = JSON.stringify(parts);
-    const known = this.cache.get(key) ?? make().catch((error) => this.#fail(key, name, error));
-    this.cache.delete(key);
-    this.cache.set(key, known); // the newest stand last
-    if (this.cache.size > KEPT) this.cache.delete(this.cache.keys().next().value);
-    return known;
+  /** Makes a thing of a run anew when its time is another one. */
+  #newest(run, kind, time, name, make) {
+    const key = JSON.stringify([run, kind]);
+    if (this.kept.get(key)?.time !== time) this.kept.set(key, this.#made(run, name, make, time));
+    return this.kept.get(key).value;
   }
 
-  #fail(key, name, error) {
-    this.failed.push(key);
-    this.problems.push(`The ${name} cannot be read: ${error.message}`);
-    return null;
+  /** Makes maps once, and keeps them as long as there is room. */
+  #once(run, key, name, make) {
+    const entry = this.drawn.get(key) ?? this.#made(run, name, make);
+    this.drawn.delete(key);
+    this.drawn.set(key, entry);
+    entry.counted ??= entry.value.then((maps) => this.#count(key, entry, maps));
+    return entry.value;
+  }
+
+  #count(key, entry, maps) {
+    if (this.drawn.get(key) !== entry) return;
+    entry.bytes = (maps?.leaves ?? []).reduce((sum, { data }) => sum + (data.byteLength ?? 0), 0);
+    this.bytes += entry.bytes;
+    const oldest = [...this.drawn.keys()].filter((each) => each !== key);
+    while (this.bytes > BYTES && oldest.length) this.#drop(this.drawn, oldest.shift());
+  }
+
+  #drop(all, key) {
+    this.bytes -= all.get(key).bytes;
+    all.delete(key);
+  }
+
+  /** `value` is a promise of a thing; of null, and a problem, where it cannot be made. `name` says what it is. */
+  #made(run, name, make, time) {
+    const entry = { run, time, bytes: 0, failed: false };
+    entry.value = make().catch((error) => {
+      entry.failed = true;
+      this.problems.push(`The ${name} cannot be read: ${error.message}`);
+      return null;
+    });
+    return entry;
   }
 }
 
@@ -154,7 +193,7 @@ class Series {
   /** `{name: [score, ...]}` of an example, one for each of `shares`. */
   curves(step, row) {
     const place = this.steps.length && this.points ? this.place(step) : -1;
-    if (place < 0) return {};
+    if (place < 0 || row >= this.n) return {};
     const [, n, count, size] = this.points.shape;
     const start = (curve) => ((place * n + row) * count + curve) * size;
     const of = (curve) => Array.from(this.points.data.subarray(start(curve), start(curve) + size));

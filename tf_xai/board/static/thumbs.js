@@ -3,8 +3,11 @@
 import { css, signed } from './colours.js';
 import { el } from './dom.js';
 import { paint } from './draw.js';
+import { heat, meanOf, range } from './heads.js';
+import { cells } from './matrix.js';
 import { codes } from './scales.js';
 
+const NONE = -128; // the code of what is no number
 const SMALL = 160; // pixels of images that are shown as they are, not smoothed
 
 /** The leaf of an input that the bar has chosen, or the first; of maps, the one that belongs to it. */
@@ -17,24 +20,27 @@ export const pictured = ({ kind }) => kind === 'image' || kind === 'attention';
 export function picture(map, row, own = codes(map, row)) {
   const [, ...shape] = map.shape;
   if (map.kind === 'image') return { codes: own, height: shape[0], width: shape[1], smooth: map.smooth };
-  if (map.kind === 'attention') return { codes: mean(own, shape[0]), height: shape[1], width: shape[2] };
+  if (map.kind === 'attention') return { codes: meanOf(own, shape[0]), height: shape[1], width: shape[2] };
   if (shape.length === 1) return { codes: own, height: 1, width: shape[0] };
   const [width, height] = shape;
   return { codes: Int8Array.from(own, (_, i) => own[(i % width) * height + Math.floor(i / width)]), height, width };
 }
 
-function mean(own, count) {
-  const size = own.length / count;
-  const sum = (i) => Array.from({ length: count }, (_, k) => own[k * size + i]).reduce((a, b) => a + b, 0);
-  return Int8Array.from({ length: size }, (_, i) => sum(i) / count);
-}
-
 /** Draws the map of an example, or other codes, on a canvas; `base` is the leaf of the input that it belongs to. */
-export function drawMap(canvas, base, map, row, worth, look, own = codes(map, row)) {
-  if (map.kind === 'table') return bars(canvas, Array.from(own, (code) => (code === -128 ? 0 : code * worth)), look);
+export function drawMap(canvas, base, map, row, worth, look, other = null) {
+  const own = other ?? codes(map, row);
+  if (!pictured(map) && own.length && own.every((code) => code === NONE)) return hatched(canvas, 'no finite values');
+  if (map.kind === 'table') return bars(canvas, Array.from(own, (code) => (code === NONE ? 0 : code * worth)), look);
   const under = map.kind === 'image' && base?.kind === 'image' ? base.grey[row] : null;
   canvas.classList.toggle('pixelated', !under || under.width <= SMALL);
+  if (map.kind === 'attention' && !other) return weights(canvas, picture(map, row, own), worth, look);
   return paint(canvas, under, picture(map, row, own), worth, look);
+}
+
+/** Attention has the colors of its own view; from its least weight where the scale is its own. */
+function weights(canvas, map, worth, { scale, colors }) {
+  const least = scale === 'map' ? range(map.codes)[0] : 0;
+  cells(canvas, map, [least, worth ? 1 / worth : 0], heat(colors), 1);
 }
 
 /** Values of -1 to 1 as bars up and down. */
@@ -50,6 +56,25 @@ function bars(canvas, values, look) {
   context.globalAlpha = 1;
   context.fillStyle = '#777777';
   context.fillRect(0, 40, canvas.width, 1);
+}
+
+/** In place of a drawing: slanted lines, as greys that are seen on light and on dark, and why. */
+function hatched(canvas, text) {
+  Object.assign(canvas, { width: 256, height: 80 });
+  const context = canvas.getContext('2d');
+  context.fillStyle = '#c8c8c8';
+  context.fillRect(0, 0, 256, 80);
+  context.strokeStyle = '#909090';
+  context.beginPath();
+  for (let x = -80; x < 256; x += 16) {
+    context.moveTo(x, 80);
+    context.lineTo(x + 80, 0);
+  }
+  context.stroke();
+  context.fillStyle = '#1b1f24';
+  context.font = '26px sans-serif';
+  context.textAlign = 'center';
+  context.fillText(text, 128, 49);
 }
 
 /** The input of an example: a canvas, or the tokens. */
@@ -72,7 +97,7 @@ function course(canvas, { data, shape }, row) {
   const [low, high] = values.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
   Object.assign(canvas, { width: 256, height: 80 });
   const context = canvas.getContext('2d');
-  context.strokeStyle = '#444444';
+  context.strokeStyle = '#7d8590'; // seen on light and on dark
   const x = (i) => (i / Math.max(1, length - 1)) * 255;
   values.forEach((value, i) => context.lineTo(x(i), 76 - (72 * (value - low)) / (high - low || 1)));
   context.stroke();

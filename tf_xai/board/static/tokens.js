@@ -42,16 +42,23 @@ const join = (word, token) => ({
   at: [...word.at, ...token.at],
 });
 
+/** The least and the largest value of units; zeros where there is none. */
+export function ends(items) {
+  const known = items.map(({ value }) => value).filter(Number.isFinite);
+  return known.length ? [Math.min(...known), Math.max(...known)] : [0, 0];
+}
+
 /** What lies under the colours: `--page` of style.css, of light pages and of dark ones. */
 const PAPERS = [[255, 255, 255], [27, 29, 33]];
 
-/** The share of full colour of a value, -1 to 1, NaN where there is none. */
-export const share = (value, most, { sign }) => Math.max(-1, Math.min(1, signed(most ? value / most : 0, sign)));
+/** The share of full colour of a value, -1 to 1, NaN where there is none; `least` has none of it. */
+export const share = (value, most, { sign, least = 0 }) =>
+  Math.max(-1, Math.min(1, signed(most > least ? (value - least) / (most - least) : 0, sign)));
 
 /** The colour `[r, g, b]` of a share over another colour. */
-export function shade(part, { colors, opacity }, under) {
+export function shade(part, { colors, opacity, unsigned = false }, under) {
   const whole = sequential(colors);
-  const alpha = whole ? (part ? opacity : 0) : opacity * Math.abs(part);
+  const alpha = whole ? (part || unsigned ? opacity : 0) : opacity * Math.abs(part);
   const ink = colour(whole ? part : Math.sign(part), colors);
   return under.map((low, i) => Math.round(low + alpha * (ink[i] - low)));
 }
@@ -68,7 +75,8 @@ export function readable(rgb) {
  *
  * @param items Of `units`.
  * @param most The value of full colour.
- * @param look `{sign, colors, opacity, unsigned}`; `unsigned` values are told without a sign.
+ * @param look `{sign, colors, opacity, unsigned, least}`; `unsigned` values are told without a sign; those of `least`,
+ *   0 by default, have the first color.
  * @param label What the line is, in words.
  */
 export function line(items, most, look, label, readout) {

@@ -1,12 +1,13 @@
 /** Attention: the heads of a layer, one of them enlarged, and what comes through all layers. */
 
 import { el, notice } from '../dom.js';
-import { sequential } from '../colours.js';
-import { fitting, headline, instead, pager, pick, readout, toggle, verdict, who, within } from '../parts.js';
-import { layerOf, mean, part, quantised, rollout } from '../heads.js';
+import {
+  fitting, headline, instead, lacking, pager, pick, readout, richest, toggle, verdict, who, within,
+} from '../parts.js';
+import { heat, layerOf, limits, mean, part, quantised, rollout } from '../heads.js';
 import { cells, legend, matrix } from '../matrix.js';
-import { full, strength } from '../scales.js';
-import { line, special, units } from '../tokens.js';
+import { strength } from '../scales.js';
+import { ends, line, special, units } from '../tokens.js';
 
 const NOTHING =
   'No run has weights of attention. Give AttributionBoard the explainer "attention" and a model with ' +
@@ -20,12 +21,12 @@ const SMALL = 112; // pixels of a head among others
 export async function draw({ state, store }) {
   const runs = await fitting(store, state, ({ kind }) => kind === 'attention');
   if (!runs.length) return notice(NOTHING);
-  const { inputs, method } = runs[0];
-  const row = within(state, inputs);
+  const { inputs, method } = richest(runs);
+  const row = within(state, runs);
   const names = [...new Set(runs.flatMap(({ leaves }) => leaves.map(({ name }) => name)))];
   const layer = names.includes(state.layer) ? state.layer : names[0];
   const told = readout(HINT);
-  const look = { ...state, colors: sequential(state.colors) ? state.colors : 'viridis' };
+  const look = { ...state, colors: heat(state.colors) };
   const parts = await Promise.all(runs.map((run) => section(store, look, { ...run, layer, row, told }, state)));
   return el('section', { className: 'attention', 'aria-label': 'Attention' },
     el('div', { className: 'toolbar' }, ...pager(runs, state), el('strong', { textContent: headline(inputs, row) }),
@@ -40,17 +41,18 @@ async function section(store, look, entry, state) {
   const { leaves, row, layer } = entry;
   const box = el('article', { className: 'heads' }, who(entry.title, verdict(entry, row)));
   const map = leaves.find(({ name }) => name === layer);
-  if (!map) {
-    box.append(notice(`This run has no layer ${layer}.`));
+  const none = map ? lacking(entry, row) : notice(`This run has no layer ${layer}.`);
+  if (none) {
+    box.append(none);
     return box;
   }
   const shown = look.heads === 'mean' ? leaves : [map];
   const grids = await Promise.all(shown.map(async (leaf) => {
     const worth = await strength(store, look, entry.run, entry.method, leaf, row);
-    return matrices(entry, leaf, look).map((each) => ({ ...each, worth, most: full(leaf, row, worth) }));
+    return matrices(entry, leaf, look).map((each) => ({ ...each, limits: limits(each.codes, worth, look.scale) }));
   }));
   const all = grids.flat();
-  const chosen = all.find(({ name, head }) => look.head !== '' && name === layer && [head, 'mean'].includes(look.head));
+  const chosen = all.find(({ name, head }) => name === layer && head === look.head);
   box.append(
     el('div', { className: 'tiles' }, ...all.map((each) => tile(each, entry, look, each === chosen, state))));
   if (chosen) box.append(enlarged(chosen, entry, look));
@@ -91,7 +93,7 @@ const canvasOf = ({ name, head, title }, { run, method, step, row }, text) => el
 
 function tile(each, entry, look, on, state) {
   const canvas = canvasOf(each, entry, 'Weights');
-  cells(canvas, each, each.worth, look.colors, Math.max(1, Math.floor(SMALL / Math.max(each.width, each.height))));
+  cells(canvas, each, each.limits, look.colors, Math.max(1, Math.floor(SMALL / Math.max(each.width, each.height))));
   const to = on ? { head: '' } : { layer: each.name, head: each.head };
   return el('button', {
     className: 'cell', onclick: () => state.set(to), 'aria-pressed': on,
@@ -103,8 +105,10 @@ function enlarged(each, entry, look) {
   const canvas = canvasOf(each, entry, 'Enlarged weights');
   canvas.dataset.key = `large ${entry.run}`;
   canvas.dataset.large = '';
-  const drawn = matrix(canvas, each, each.labels, each.worth, each.weight, look.colors, entry.told);
-  return el('figure', {}, el('h3', {}, `${each.name}, ${each.title} `, legend(look.colors, each.most)), drawn);
+  const drawn = matrix(canvas, each, each.labels, each.limits, each.weight, look.colors, entry.told);
+  const weights = each.limits.map((code) => code * each.weight);
+  const key = legend(look.colors, weights, look.scale === 'map');
+  return el('figure', {}, el('h3', {}, `${each.name}, ${each.title} `, key), drawn);
 }
 
 /** The rollout through all layers over the same tokens, as text. */
@@ -116,12 +120,12 @@ function flow({ inputs, leaves, row, title, told }, map, look) {
   const tokens = tokensOf(inputs, map, row, size) ?? Array.from({ length: size }, (_, at) => String(at));
   const shares = rollout(square, tokens.map((text) => text !== ''));
   const items = units(tokens, shares, false).filter(({ text }) => !(look.special === 'hidden' && special(text)));
-  const most = Math.max(0, ...items.map(({ value }) => value || 0));
+  const [least, most] = ends(items);
   const names = square.map(({ name }) => name);
   const through = names.length > 3 ? [names[0], '…', names[names.length - 1]] : names;
   return [
-    el('h3', {}, `Rollout through ${through.join(' → ')} `, legend(look.colors, most)),
-    line(items, most, { ...look, opacity: 1, sign: 'signed', unsigned: true }, `Rollout, ${title}`, told),
+    el('h3', {}, `Rollout through ${through.join(' → ')} `, legend(look.colors, [least, most], true)),
+    line(items, most, { ...look, opacity: 1, sign: 'signed', unsigned: true, least }, `Rollout, ${title}`, told),
     el('p', { className: 'faint', textContent: SHARES }),
   ];
 }

@@ -2,10 +2,10 @@
 
 import { grid, lines } from '../charts.js';
 import { el, notice, number, slider } from '../dom.js';
-import { look, mean, stays, stepNear } from '../metrics.js';
+import { look, mean, stepNear } from '../metrics.js';
 import { headline } from '../parts.js';
-import { facts, mark, named } from '../rows.js';
-import { strength } from '../scales.js';
+import { facts, flips, mark, named } from '../rows.js';
+import { worths } from '../scales.js';
 import { drawMap, inputOf, leafOf, pictured } from '../thumbs.js';
 
 const MOST = 60; // examples that are drawn
@@ -17,17 +17,14 @@ export async function draw({ state, store }) {
   const known = runs.filter((entry) => entry?.series.columns.includes('agreement'));
   if (!known.length) return notice(`No agreement of ${method} with the epoch before: AttributionBoard logs it.`);
   const [charts, list] = [el('div'), el('div', { 'data-testid': 'flipped' })];
-  let asked = null;
-  const fill = async (threshold) => {
-    asked = threshold;
+  const fill = (threshold) => {
     charts.replaceChildren(chartsOf(store, state, known, threshold));
-    const { cards, paint } = await cardsOf(store, state, known, threshold);
-    if (asked !== threshold) return () => {};
+    const { cards, paint } = cardsOf(state, known, threshold);
     list.replaceChildren(...cards);
     return paint;
   };
-  const paint = await fill(state.threshold);
-  const moved = control(state, async (value) => (await fill(value))());
+  const paint = fill(state.threshold);
+  const moved = control(state, (value) => fill(value)());
   const element = el('div', { className: 'drift' }, charts, moved, list);
   element.addEventListener('shown', paint);
   return element;
@@ -42,7 +39,14 @@ async function load(store, state, run, method) {
   const place = series.place(step);
   const before = place > 0 ? await store.maps(run, method, series.steps[place - 1]) : null;
   const at = series.steps[Math.max(0, place)];
-  return { run, method, series, inputs, now, before, place, known: facts(inputs, series, at), ...look(store, run) };
+  const drawn = await Promise.all([before, now].map((maps) => drawable(store, state, run, method, maps)));
+  return { drawn, run, method, series, inputs, place, known: facts(inputs, series, at), ...look(store, run) };
+}
+
+/** `{step, map, worth}` of the chosen input; null where there is none. */
+async function drawable(store, state, run, method, maps) {
+  const map = maps && leafOf(maps.leaves, state.input);
+  return map ? { step: maps.step, map, worth: await worths(store, state, run, method, map) } : null;
 }
 
 /** What moves the threshold: at once here, and when it is let go in the address. */
@@ -60,9 +64,9 @@ function control(state, change) {
 function flipped(series, place, threshold) {
   if (place < 1) return [];
   const agreement = series.column('agreement', series.steps[place]);
-  const same = stays(series, place);
   const rows = agreement.map((value, row) => ({ row, agreement: value }));
-  return rows.filter((each) => each.agreement < threshold && same[each.row]);
+  const apart = flips(series, place, threshold);
+  return rows.filter(({ row }) => apart[row]);
 }
 
 function chartsOf(store, state, known, threshold) {
@@ -73,17 +77,18 @@ function chartsOf(store, state, known, threshold) {
     const { count } = mean(series.column('agreement', step));
     return place && count ? flipped(series, place, threshold).length / count : null;
   };
-  const agreement = (series, step) => mean(series.column('agreement', step)).mean;
-  return grid(lines({ title: 'agreement with the epoch before, mean', series: course(agreement), ...common }),
-    lines({ title: 'share of flipped explanations', series: course(share), ...common }));
+  const means = course((series, step) => mean(series.column('agreement', step)).mean);
+  const ends = [means.some(({ points }) => points.some(([, value]) => value < 0)) ? -1 : 0, 1];
+  return grid(lines({ title: 'agreement with the epoch before, mean', series: means, ends, ...common }),
+    lines({ title: 'share of flipped explanations', series: course(share), ends: [0, 1], ...common }));
 }
 
 /** `{cards, paint}`: elements, and what draws their maps once they are in the page. */
-async function cardsOf(store, state, known, threshold) {
+function cardsOf(state, known, threshold) {
   const own = (entry) => flipped(entry.series, entry.place, threshold).map((each) => ({ ...each, entry }));
   const all = known.flatMap(own);
   const shown = all.sort((a, b) => a.agreement - b.agreement).slice(0, MOST);
-  const drawn = await Promise.all(shown.map((each) => card(store, state, each)));
+  const drawn = shown.map((each) => card(state, each));
   const list = el('ul', { style: 'display:flex;flex-wrap:wrap;gap:12px 24px;margin:8px 0;padding:0;list-style:none' },
     ...drawn.map(({ element }) => element));
   const words = el('p', { role: 'status', textContent: summary(known, all.length, shown.length, threshold) });
@@ -99,10 +104,10 @@ function summary(known, count, shown, threshold) {
 }
 
 /** An example: its maps before and after, with what was predicted. */
-async function card(store, state, { row, agreement, entry }) {
-  const { name, inputs, before, now, known } = entry;
+function card(state, { row, agreement, entry }) {
+  const { name, inputs, known } = entry;
   const said = el('div', {}, el('b', { textContent: name }), ` agreement ${number(agreement)}`);
-  const maps = await Promise.all([before, now].map((each) => drawing(store, state, entry, each, row)));
+  const maps = entry.drawn.map((each) => drawing(state, entry, each, row));
   const { right, prediction, probability } = known[row];
   const marks = { 'data-testid': 'flip', 'data-run': entry.run, 'data-example': row, 'data-agreement': agreement };
   const element = el('li', marks, said, el('div', { textContent: headline(inputs, row) }),
@@ -121,17 +126,16 @@ function input(leaf, row) {
   return element;
 }
 
-async function drawing(store, state, { run, method, inputs, series }, maps, row) {
-  const map = maps && leafOf(maps.leaves, state.input);
-  if (!map) return { element: el('span', { className: 'faint', textContent: 'no map' }), paint: () => {} };
-  const worth = await strength(store, state, run, method, map, row);
+function drawing(state, { run, method, inputs, series }, drawn, row) {
+  if (!drawn) return { element: el('span', { className: 'faint', textContent: 'no map' }), paint: () => {} };
+  const { map, step, worth } = drawn;
   const base = inputs.leaves.find(({ name }) => name === (map.of ?? map.name));
-  const canvas = el('canvas', { role: 'img', 'aria-label': `Attributions of example ${row} at epoch ${maps.step}`,
-    'data-testid': 'map', 'data-run': run, 'data-step': maps.step, 'data-method': method, 'data-example': row,
+  const canvas = el('canvas', { role: 'img', 'aria-label': `Attributions of example ${row} at epoch ${step}`,
+    'data-testid': 'map', 'data-run': run, 'data-step': step, 'data-method': method, 'data-example': row,
     style: `width:${SIZE}px;height:${pictured(map) ? SIZE : 40}px` });
   const sure = series.columns.includes('probability') ? 'probability' : 'prediction';
-  const said = `epoch ${maps.step}, ${sure} ${number(series.column(sure, maps.step)?.[row], 2)}`;
+  const said = `epoch ${step}, ${sure} ${number(series.column(sure, step)?.[row], 2)}`;
   const caption = el('figcaption', { className: 'faint', textContent: said });
   const element = el('figure', { style: `width:${SIZE}px` }, canvas, caption);
-  return { element, paint: () => drawMap(canvas, base, map, row, worth, state) };
+  return { element, paint: () => drawMap(canvas, base, map, row, worth[row], state) };
 }

@@ -1,9 +1,9 @@
 /** Examples in rows; their maps in columns: of the runs, of epochs, or of the methods. */
 
-import { caption, load, mapCanvas } from '../cells.js';
+import { alike, basisOf, caption, load, mapCanvas } from '../cells.js';
 import { el, notice } from '../dom.js';
 import { film, pick } from '../parts.js';
-import { chosen, facts, metrics, named } from '../rows.js';
+import { chosen, named } from '../rows.js';
 import { drawMap, inputOf, pictured } from '../thumbs.js';
 
 const AROUND = 200; // pixels beside the visible ones that are painted as well
@@ -14,19 +14,20 @@ const [NAME, GAP] = [110, 12]; // pixels of what stands before an example, and a
 let table = null;
 
 export async function draw({ state, store }) {
-  const columns = (await Promise.all(columnsOf(state, store).map((column) => load(column, state, store))))
+  const loaded = (await Promise.all(columnsOf(state, store).map((column) => load(column, state, store))))
     .filter(({ inputs }) => inputs);
-  if (!columns.length) return notice('The examples of the chosen runs cannot be read. Choose another run above.');
-  const basis = { ...columns[0], method: state.methodOf(store), step: state.stepOf(store) };
-  const series = await store.series(basis.run, basis.method);
-  const all = facts(basis.inputs, series, basis.step);
-  const shown = chosen(all, metrics(series)[0], state);
+  if (!loaded.length) return notice('The examples of the chosen runs cannot be read. Choose another run above.');
+  const basis = basisOf(loaded, state, store);
+  const columns = loaded.map((column) => ({ ...column, foreign: !alike(basis.inputs, column.inputs) }));
+  const all = basis.known;
+  const shown = chosen([...all], basis.names[0], state);
   const room = document.querySelector('main').clientWidth - 24;
   const told = `${shown.length} of ${all.length} examples${about(state, store, basis)}`;
   const rows = shown.map(({ row }) => row);
-  const key = JSON.stringify([room, told, rows, columns.map(({ run, title, base }) => [run, title, base.kind])]);
+  const head = ({ run, title, base, foreign, current }) => [run, title, base.kind, foreign, current];
+  const key = JSON.stringify([room, told, rows, columns.map(head)]);
   const same = table?.key === key && table.inputs === basis.inputs && table.element.isConnected;
-  const target = same ? table : new Table(key, { columns, shown, room, told, state });
+  const target = same ? table : new Table(key, { columns, basis, shown, room, told, state });
   target.next = () => (table = target).update(columns, state);
   return target.element;
 }
@@ -35,15 +36,25 @@ export async function draw({ state, store }) {
 function columnsOf(state, store) {
   const [runs, method, step] = [state.runsOf(store), state.methodOf(store), state.stepOf(store)];
   const title = (run) => store.index.runs[run].title;
+  const first = (has) => runs.find(has) ?? runs[0];
   if (state.across === 'steps') {
-    const steps = film(store.steps([runs[0]], method));
-    return steps.map((at) => ({ run: runs[0], method, step: at, title: `epoch ${at}`, sets: { step: String(at) } }));
+    const run = first((each) => store.steps([each], method).length);
+    const sets = (at) => ({ step: state.stepText(store, at) });
+    return strip(store.steps([run], method), step)
+      .map((at) => ({ run, method, step: at, title: `epoch ${at}`, sets: sets(at), current: at === step }));
   }
   if (state.across === 'methods') {
-    const methods = store.methods([runs[0]]);
-    return methods.map((name) => ({ run: runs[0], method: name, step, title: name, sets: { method: name } }));
+    const run = first((each) => store.methods([each]).length);
+    return store.methods([run])
+      .map((name) => ({ run, method: name, step, title: name, sets: { method: name }, current: name === method }));
   }
   return runs.map((run, i) => ({ run, method, step, title: title(run), sets: i ? { other: `run:${run}` } : {} }));
+}
+
+/** Some of the steps, and the chosen one. */
+function strip(steps, step) {
+  const some = film(steps);
+  return steps.filter((at) => at === step || some.includes(at));
 }
 
 /** Which run is shown, or decides on what is shown, where there are several. */
@@ -55,8 +66,8 @@ function about(state, store, { run }) {
 }
 
 class Table {
-  constructor(key, { columns, shown, room, told, state }) {
-    Object.assign(this, { key, inputs: columns[0].inputs, near: new Set(), stale: new Map() });
+  constructor(key, { columns, basis, shown, room, told, state }) {
+    Object.assign(this, { key, basis, inputs: basis.inputs, near: new Set(), stale: new Map() });
     const options = [['runs', 'runs'], ['steps', 'epochs'], ['methods', 'methods']];
     const bar = el('div', { className: 'toolbar' }, pick(state, 'Columns', 'across', options),
       el('span', { className: 'faint', textContent: told }));
@@ -65,6 +76,13 @@ class Table {
     const none = shown.length ? null : notice('No example passes the filter. Choose "all" under "Show".');
     this.element = el('div', {}, bar, none ?? this.table(columns, shown, room));
     this.element.addEventListener('shown', () => this.next());
+    this.element.addEventListener('gone', () => this.leave());
+  }
+
+  /** An observer keeps what it observes. */
+  leave() {
+    this.watcher?.disconnect();
+    if (table === this) table = null;
   }
 
   button(row, place, state) {
@@ -78,8 +96,8 @@ class Table {
     const size = Math.max(SMALLEST, Math.min(CELL, Math.floor((room - NAME) / count) - GAP));
     const groups = Math.min(shown.length, Math.max(1, Math.floor(room / (NAME + count * (CELL + GAP)))));
     const head = (text, className = '') => el('th', { scope: 'col', textContent: text, className });
-    const heads = () => [head('Example', 'first'), head('Input'), ...columns.map(({ title }) => head(title))];
-    const beside = (i) => shown.slice(i * groups, (i + 1) * groups).flatMap((fact) => this.example(fact, columns[0]));
+    const heads = () => [head('Example', 'first'), head('Input'), ...columns.map(headOf)];
+    const beside = (i) => shown.slice(i * groups, (i + 1) * groups).flatMap((fact) => this.example(fact, this.basis));
     const rows = Array.from({ length: Math.ceil(shown.length / groups) }, (_, i) => el('tr', {}, ...beside(i)));
     const top = el('thead', {}, el('tr', {}, ...Array.from({ length: groups }, heads).flat()));
     const element = el('table', { className: 'gallery' }, top, el('tbody', {}, ...rows));
@@ -108,7 +126,7 @@ class Table {
     const drawn = map && known[row] && row < worth.length;
     const old = button.firstChild;
     const canvas = drawn ? mapCanvas(column, row, old?.matches('canvas') ? old : undefined) : null;
-    const none = el('span', { className: 'caption', textContent: 'no map' });
+    const none = el('span', { className: 'caption', textContent: column.absent ?? 'no such example' });
     button.replaceChildren(...(drawn ? [canvas, caption(row, column)] : [none]));
     button.disabled = !drawn;
     button.classList.toggle('low', Boolean(drawn) && !pictured(map));
@@ -136,4 +154,12 @@ class Table {
     this.cells.forEach(({ button }) => watcher.observe(button));
     return watcher;
   }
+}
+
+/** The head of a column: the chosen epoch or method is marked, and where examples are other ones. */
+function headOf({ title, current, foreign }) {
+  const head = el('th', { scope: 'col' }, title);
+  if (current) head.setAttribute('aria-current', 'true');
+  if (foreign) head.append(el('span', { className: 'faint foreign', textContent: 'other examples' }));
+  return head;
 }

@@ -4,24 +4,27 @@ import { scatter } from '../charts.js';
 import { el, notice, number } from '../dom.js';
 import { better, look, meansOf, metricsOf, stepNear } from '../metrics.js';
 import { pick } from '../parts.js';
-import { table } from '../table.js';
+import { table } from '../sortable.js';
 
 const FIRST = ['val_accuracy', 'accuracy', 'val_loss', 'loss'];
 
 export async function draw({ state, store }) {
   const method = state.methodOf(store);
-  const courses = await Promise.all(state.runsOf(store).map((run) => coursesOf(store, run, method)));
+  const courses = coursesOf(store, await Promise.all(state.runsOf(store).map((run) => columnsOf(store, run, method))));
   const names = [...new Set(courses.flatMap(({ values }) => [...values.keys()]))];
   if (names.length < 2) return notice('It takes two metrics: log a line of the training and a fidelity metric.');
   const [x, y] = axesOf(state, names);
   const points = courses.flatMap((course) => pointsOf(store, course, x, y, state.stepOf(store)));
-  const front = frontOf(points, better(x), better(y));
+  const front = frontOf(points, way(x), way(y));
   front.forEach((point) => Object.assign(point, { front: true, data: { ...point.data, 'data-front': true } }));
-  const shown = (name) => (courses.some(({ columns }) => columns.includes(name)) ? `${name}, ${method}` : name);
+  const has = (name) => courses.some(({ columns }) => columns.has(name));
+  const logged = (name) => (lineOf(name) ? `${lineOf(name)}, a line of the log` : name);
+  const shown = (name) => (has(name) ? `${name}, ${method}` : logged(name));
   return el('div', { className: 'pareto' },
     el('div', { className: 'toolbar' },
       axis('Across', 'x', names, shown, x, state), axis('Up', 'y', names, shown, y, state)),
     el('p', { textContent: `${ways(x, y)} Large: the last epoch; ringed: the chosen one.`, 'data-testid': 'ways' }),
+    hint(points, x, y),
     ...(points.length ? drawn(state, store, { x, y, shown, points, front }) : [notice(never(x, y))]));
 }
 
@@ -57,15 +60,30 @@ function axesOf(state, names) {
   return [x, has(state.y) ? state.y : names.find((name) => name !== x && !FIRST.includes(name)) ?? names[0]];
 }
 
-/** `{run, columns, values}`: the means of a method's metrics, and the lines of the log, by name. */
-async function coursesOf(store, run, method) {
+/** `{run, columns}`: the means of a method's metrics, by name. */
+async function columnsOf(store, run, method) {
   const series = await store.series(run, method);
   const more = ['agreement', 'probability'].filter((name) => series?.columns.includes(name));
   const columns = series ? [...metricsOf(series), ...more] : [];
-  const lines = Object.entries(store.scalars(run)).sort(([a], [b]) => (a < b ? -1 : 1));
-  const values = new Map([...columns.map((name) => [name, meansOf(series, name)]), ...lines]);
-  return { run, columns, values };
+  return { run, columns: new Map(columns.map((name) => [name, meansOf(series, name)])) };
 }
+
+/** `{run, columns, values}`: `values` has the lines of the log as well; one with the name of a column has another. */
+function coursesOf(store, all) {
+  const taken = new Set(all.flatMap(({ columns }) => [...columns.keys()]));
+  return all.map(({ run, columns }) => {
+    const lines = Object.entries(store.scalars(run)).sort(([a], [b]) => (a < b ? -1 : 1));
+    const renamed = lines.map(([name, course]) => [taken.has(name) ? LINE + name : name, course]);
+    return { run, columns, values: new Map([...columns, ...renamed]) };
+  });
+}
+
+const LINE = 'log: ';
+
+/** The name in the log of a line that has another here; null of others. */
+const lineOf = (name) => (name.startsWith(LINE) ? name.slice(LINE.length) : null);
+
+const way = (name) => better(lineOf(name) ?? name);
 
 /** A point for each epoch that has both values. */
 function pointsOf(store, { run, values }, x, y, step) {
@@ -74,8 +92,9 @@ function pointsOf(store, { run, values }, x, y, step) {
   const both = known(y).filter(([at]) => across.has(at));
   return both.map(([at, up], i) => {
     const title = `${look(store, run).name}, epoch ${at}: ${x} ${number(across.get(at))}, ${y} ${number(up)}`;
-    return { ...look(store, run), step: at, x: across.get(at), y: up, title, large: i === both.length - 1,
-      ring: at === step, current: at === step, data: { 'data-step': at } };
+    const [first, large] = [i === 0 && both.length > 1, i === both.length - 1];
+    return { ...look(store, run), first, step: at, x: across.get(at), y: up, title, large, ring: at === step,
+      current: at === step, data: { 'data-step': at } };
   });
 }
 
@@ -89,9 +108,20 @@ export function frontOf(points, wayX, wayY) {
   return points.filter((point) => !points.some((other) => beats(other, point))).sort((a, b) => a.x - b.x || a.y - b.y);
 }
 
+/** What models that are hardly trained have little of, as their scores are low. */
+const LITTLE = /(^|[_ ])(deletion|sufficiency|completeness|infidelity)$/;
+
+/** Why a first epoch may be on the front; null where none is, or for another reason. */
+function hint(points, x, y) {
+  const name = [y, x].find((each) => LITTLE.test(each));
+  if (!name || !points.some(({ first, front }) => first && front)) return null;
+  const words = `A first epoch is on the front. An unsure model has little to lose: read ${name} beside the accuracy.`;
+  return el('p', { className: 'faint', textContent: words, 'data-testid': 'hint' });
+}
+
 function ways(x, y) {
-  const unknown = [x, y].filter((name) => !better(name));
+  const unknown = [x, y].filter((name) => !way(name));
   if (unknown.length) return `No front is drawn: of ${unknown.join(' and ')} it is not known which way is better.`;
-  const way = (name) => `${better(name) > 0 ? 'higher' : 'lower'} ${name}`;
-  return `Better: ${way(x)} and ${way(y)}. The front joins the points that no other betters in both.`;
+  const words = (name) => `${way(name) > 0 ? 'higher' : 'lower'} ${name}`;
+  return `Better: ${words(x)} and ${words(y)}. The front joins the points that no other betters in both.`;
 }

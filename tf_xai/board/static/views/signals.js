@@ -1,8 +1,8 @@
 /** Series and audio: the signal over its attributions, a row for every run; of audio also the spectrogram. */
 
 import { el, number, notice } from '../dom.js';
-import { fitting, headline, instead, pager, readout, verdict, who, within } from '../parts.js';
-import { attributions, axis, band, explored, wave } from '../plots.js';
+import { fitting, headline, instead, lacking, pager, readout, richest, verdict, who, within } from '../parts.js';
+import { attributions, axis, band, explored, wave } from '../waves.js';
 import { codes, full, strength, values } from '../scales.js';
 import { picture, spectrogram, windowOf } from '../spectrum.js';
 import { plain } from '../tokens.js';
@@ -17,20 +17,25 @@ const isSignal = ({ kind }) => kind === 'series' || kind === 'audio';
 export async function draw({ state, store }) {
   const runs = await fitting(store, state, isSignal);
   if (!runs.length) return notice(NOTHING);
-  const { inputs, method, leaves } = runs[0];
-  const row = within(state, inputs);
+  const { inputs, method, leaves } = richest(runs);
+  const row = within(state, runs);
   const told = readout(HINT);
   const sound = inputs.leaves.find(({ kind, name }) => kind === 'audio' && leaves.some((map) => map.name === name));
   const blocks = runs.flatMap((entry) => entry.leaves.map((map) => block(store, state, { ...entry, map, row, told })));
-  return el('section', { className: 'signals', 'aria-label': 'Signals' },
+  const element = el('section', { className: 'signals', 'aria-label': 'Signals' },
     el('div', { className: 'toolbar' }, ...pager(runs, state), el('strong', { textContent: headline(inputs, row) }),
       ...(sound ? [player(sound, row)] : [])),
     told, instead(store, state, method, 'attributions of signals'), ...(await Promise.all(blocks)));
+  element.addEventListener('gone', () => setTimeout(hush)); // by then what comes next is in the page
+  return element;
 }
 
 /** A run: all channels. */
 async function block(store, state, entry) {
   const { inputs, map, row, run, method, title, leaves } = entry;
+  const none = lacking(entry, row);
+  const about = { className: 'signal', 'data-run': run };
+  if (none) return el('article', about, el('header', {}, el('strong', {}, title)), none);
   const leaf = inputs.leaves.find(({ name }) => name === map.name);
   const worth = await strength(store, state, run, method, map, row);
   const head = el('header', {}, who(leaves.length > 1 ? `${title}, ${map.name}` : title, verdict(entry, row)),
@@ -38,7 +43,7 @@ async function block(store, state, entry) {
   const channels = leaf.shape[2] ?? 1;
   const rows = Array.from({ length: channels }, (_, channel) => channelOf(entry, leaf, channel, worth, state));
   const below = leaf.kind === 'audio' ? [spectrum(entry, leaf, worth, state)] : [];
-  return el('article', { className: 'signal', 'data-run': run }, head, ...rows, ...below,
+  return el('article', about, head, ...rows, ...below,
     grid('', axis(leaf.shape[1], leaf.rate)));
 }
 
@@ -108,18 +113,23 @@ function spectrum(entry, leaf, worth, state) {
   return grid(`0 to ${number(leaf.rate / 2000, 1)} kHz ↑`, explored(box, label, length, tell, entry.told));
 }
 
-/** What is playing: `{source, row, button}`, the button of the newest drawing. */
+/** What is playing: `{source, data, row, button}`, the button of the newest drawing. */
 let playing = null;
 
-/** A button that plays the sound, and stops it; another example's sound ends. */
+/** Ends the sound whose button is no longer to be seen. */
+function hush() {
+  if (playing && !playing.button.isConnected) playing.source.stop();
+}
+
+/** A button that plays the sound, and stops it; the sound of another run, input or example ends. */
 function player(leaf, row) {
   const button = el('button', { className: 'plain', 'data-key': 'play', 'data-testid': 'play' });
-  if (playing?.row === row) playing.button = button;
+  if (playing?.row === row && playing.data === leaf.data) playing.button = button;
   else playing?.source.stop();
   const say = () => (button.textContent = playing?.button === button ? '■ stop' : '▶ play');
   button.onclick = () => {
     if (playing) return playing.source.stop();
-    playing = { source: sourceOf(leaf, row), row, button };
+    playing = { source: sourceOf(leaf, row), data: leaf.data, row, button };
     playing.source.onended = () => {
       playing.source.context.close();
       playing.button.textContent = '▶ play';

@@ -6,12 +6,12 @@ import { el, notice, number, svg } from '../dom.js';
 import { look } from '../metrics.js';
 import { fitting, instead } from '../parts.js';
 import { values } from '../scales.js';
-import { table } from '../table.js';
+import { table } from '../sortable.js';
 
 const MOST = 15; // features with a row of their own
 const LISTED = 200; // features in the table
 const [WIDTH, ROW] = [560, 18];
-const GRID = 'display:grid;grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),600px));gap:8px 24px';
+const GRID = 'display:grid;grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),1fr));gap:8px 24px';
 const ROOM = { left: 150, right: 50, top: 4, bottom: 20 };
 
 export async function draw({ state, store }) {
@@ -20,32 +20,47 @@ export async function draw({ state, store }) {
   const entries = found.map((entry) => summary(store, entry));
   const names = ranked(entries);
   const [top, others] = [names.slice(0, MOST), names.slice(MOST)];
-  const said = others.length ? [...top, `the other ${others.length}`] : top;
-  const bars = entries.map((entry) => said.map((name, i) => (i < top.length ? entry.of(name) : entry.sum(others))));
+  const bars = entries.map((entry) => top.map(entry.of));
   const across = domain([0, ...bars.flat().flatMap((each) => [each.size, each.signed])], 0.03);
   const along = spread(entries, top);
   const panels = entries.map((entry, i) => el('section', { 'aria-label': entry.title },
     el('h2', { textContent: `${entry.title}, epoch ${entry.step}` }),
-    barChart(entry, said, bars[i], across), swarm(entry, top, along)));
+    el('div', { style: GRID }, barChart(entry, top, bars[i], across), swarm(entry, top, along)),
+    rest(entry, others)));
   return el('div', { className: 'tables' }, instead(store, state, found[0].method, 'table'),
     el('div', { style: GRID }, ...panels), scaleKey(), list(entries, names));
 }
 
-/** The features of a run: `columns` of `{value, attribution}` by name, `of` one and `sum` of several. */
+/** What the features without a row have together: among the bars it would make all others short. */
+function rest({ of }, others) {
+  if (!others.length) return null;
+  const sum = others.reduce((total, name) => total + of(name).size, 0);
+  const words = `The other ${others.length} features together: ${number(sum)}`;
+  return el('p', { className: 'faint', textContent: words, 'data-testid': 'others' });
+}
+
+/**
+ * A word of its own for every feature: its name, its number where it has none, and both where several have the name.
+ */
+export function labelsOf(names, count) {
+  const own = Array.from({ length: count }, (_, place) => String(names?.[place] ?? place));
+  const several = new Set(own.filter((name, place) => own.indexOf(name) !== place));
+  return own.map((name, place) => (several.has(name) ? `${name} (${place})` : name));
+}
+
+/** The features of a run: `columns` of `{value, attribution}` by label, and `of`, the means of one. */
 function summary(store, { run, title, step, leaves: [map], inputs }) {
   const base = inputs.leaves.find(({ name }) => name === map.name);
   const [n, count] = map.shape;
   const rows = Array.from({ length: n }, (_, row) => values(map, row));
-  const columns = new Map(Array.from({ length: count }, (_, j) => [base.names[j],
+  const columns = new Map(labelsOf(base.names, count).map((label, j) => [label,
     rows.map((own, row) => ({ row, attribution: own[j], value: base.data[row * count + j] }))]));
   const of = (name) => {
     const known = (columns.get(name) ?? []).map(({ attribution }) => attribution).filter(finite);
     const mean = (all) => all.reduce((sum, each) => sum + each, 0) / Math.max(1, all.length);
     return { size: mean(known.map(Math.abs)), signed: mean(known) };
   };
-  const sum = (names) => names.map(of).reduce(
-    (total, each) => ({ size: total.size + each.size, signed: total.signed + each.signed }), { size: 0, signed: 0 });
-  return { run, title, step, columns, of, sum, ...look(store, run) };
+  return { run, title, step, columns, of, ...look(store, run) };
 }
 
 /** All features, the largest mean magnitude of all runs first. */

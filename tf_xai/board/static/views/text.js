@@ -1,9 +1,12 @@
 /** Texts: tokens colored by their attributions, a line for every run, method or step. */
 
-import { el, notice } from '../dom.js';
-import { film, fitting, headline, inSlices, instead, pick, readout, rows, verdict, who } from '../parts.js';
-import { full, strength, values } from '../scales.js';
-import { line, plain, units } from '../tokens.js';
+import { el, notice, number } from '../dom.js';
+import {
+  film, fitting, headline, inSlices, instead, lacking, pick, readout, richest, rows, verdict, who,
+} from '../parts.js';
+import { heat } from '../heads.js';
+import { full, values, worths } from '../scales.js';
+import { ends, line, plain, units } from '../tokens.js';
 
 const NOTHING =
   'No run has attributions of tokens. Train a model on token ids with AttributionBoard, then choose a method above ' +
@@ -21,12 +24,13 @@ export async function draw({ state, store }) {
   if (!lines.length) return notice(NOTHING);
   const told = readout(HINT);
   const basis = await fitting(store, state, isText);
-  const texts = await Promise.all(rows(basis, state).map((row) => example(store, state, lines, row, told)));
+  const each = (await Promise.all(lines.map((entry) => drawable(store, state, entry)))).flat();
+  const texts = rows(basis, state).map((row) => example(state, each, row, told));
   const none = texts.length ? null : notice('No example passes the filter. Choose "all" under "Show".');
   const controls = el('div', { className: 'toolbar' },
     pick(state, 'Lines', 'across', [['runs', 'runs'], ['steps', 'epochs'], ['methods', 'methods']]),
     pick(state, 'Values of', 'units', [['tokens', 'tokens'], ['words', 'words (sums)']]),
-    key());
+    ...keys(lines));
   const other = instead(store, state, lines[0].method, 'attributions of tokens');
   const element = el('section', { className: 'texts', 'aria-label': 'Texts' },
     controls, told, other, none, ...texts.map(([article]) => article));
@@ -48,28 +52,32 @@ async function among(store, state) {
   return runs.flatMap((run) => all.filter((entry) => entry.run === run));
 }
 
+/** The maps of an entry, each with what its codes are worth in color. */
+const drawable = (store, state, entry) => Promise.all(entry.leaves.map(async (map) =>
+  ({ entry, map, worth: await worths(store, state, entry.run, entry.method, map) })));
+
 /** An example, and what draws its lines. */
-async function example(store, state, lines, row, told) {
-  const each = lines.flatMap((entry) => entry.leaves.map((map) => ({ entry, map })));
-  const most = await Promise.all(each.map(async ({ entry: { run, method }, map }) =>
-    full(map, row, await strength(store, state, run, method, map, row))));
-  const head = el('h3', { textContent: headline(lines[0].inputs, row) });
+function example(state, each, row, told) {
+  const head = el('h3', { textContent: headline(richest(each.map(({ entry }) => entry)).inputs, row) });
   const article = el('article', { 'data-example': row, style: `min-height: ${each.length * 44}px` }, head);
-  return [article, () => {
-    article.append(...each.map(({ entry, map }, i) => oneLine(state, entry, map, most[i], row, told)));
-  }];
+  return [article, () => article.append(...each.map((one) => oneLine(state, one, row, told)))];
 }
 
-function oneLine(state, entry, map, most, row, told) {
+function oneLine(state, { entry, map, worth }, row, told) {
+  const none = lacking(entry, row);
+  if (none) return el('div', { className: 'line', 'data-run': entry.run }, el('strong', {}, entry.title), none);
   const tokens = entry.inputs.leaves.find(({ name }) => name === map.name)?.data[row] ?? [];
-  const items = units(tokens, values(map, row), state.units === 'words');
+  const known = values(map, row);
+  const items = units(tokens, known, state.units === 'words');
   const said = verdict(entry, row);
   const title = entry.leaves.length > 1 ? `${entry.title}, ${map.name}` : entry.title;
   const label = `${title}, example ${row}${said.text && `, ${said.text}`}`;
-  const name = [entry.run, entry.method, entry.step, row, map.name].join('\n');
-  const drawn = folded(items, name, (shown) => line(shown, most, state, label, told));
+  const name = [entry.run, entry.method, row, map.name].join('\n'); // at every step
+  const { most, look, words } = scaled(items, full(map, row, worth[row]), entry.method, state);
+  const drawn = folded(items, name, (shown) => line(shown, most, look, label, told));
   const marks = { 'data-run': entry.run, 'data-method': entry.method, 'data-step': entry.step };
-  return el('div', { className: 'line', ...marks }, who(title, said), drawn, ends(most));
+  return el('div', { className: 'line', ...marks }, who(title, said), drawn,
+    el('span', { className: 'most', textContent: words, style: 'white-space:normal' }), padding(tokens, known));
 }
 
 /** A line, or its beginning and a button that shows the rest. */
@@ -93,10 +101,36 @@ function folded(items, name, make) {
   return box;
 }
 
-/** The value of full color. */
-const ends = (most) => el('span', { className: 'most', textContent: `full color ±${plain(most)}` });
+/** How much of the attributions is on padding, which is not shown; null where that is little. */
+function padding(tokens, all) {
+  const sizes = Array.from(all, (value) => Math.abs(value) || 0);
+  const sum = (part) => part.reduce((total, size) => total + size, 0);
+  const share = (100 * sum(sizes.filter((_, at) => !tokens[at]))) / (sum(sizes) || 1);
+  if (share <= 1) return null;
+  const words = `padding has ${number(share, 0)} % of the attribution`;
+  return el('span', { className: 'faint', style: 'grid-column:2', textContent: words });
+}
+
+/** Whether a method has shares, which speak neither for nor against the score. */
+const isUnsigned = (method) => /rollout/.test(method);
+
+/** Full color: its value, how a line looks with it, and what is said of it. Shares are spread from their least. */
+function scaled(items, full, method, state) {
+  if (!isUnsigned(method)) return { most: full, look: state, words: `full color ±${plain(full)}` };
+  const [least, most] = state.scale === 'map' ? ends(items) : [0, full];
+  const look = { ...state, colors: heat(state.colors), sign: 'signed', unsigned: true, least };
+  return { most, look, words: `color from ${plain(least)} to ${plain(most)}` };
+}
 
 /** What the underlines say. */
+const keys = (lines) => [
+  lines.some(({ method }) => !isUnsigned(method)) ? key() : null,
+  lines.some(({ method }) => isUnsigned(method)) ? shareKey() : null,
+].filter(Boolean);
+
+const shareKey = () =>
+  el('span', { className: 'key', textContent: 'rollout has shares: the thicker the line, the larger' });
+
 const key = () => el('span', { className: 'key' },
   el('span', { className: 'token', textContent: 'raises', style: 'border-bottom: 2px solid' }), ' or ',
   el('span', { className: 'token', textContent: 'lowers', style: 'border-bottom: 2px dashed' }), ' the score');
