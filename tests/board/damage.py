@@ -51,7 +51,7 @@ def _write_empty():
 @contextlib.contextmanager
 def more(folder):
     """A writer of its own in a directory."""
-    writer = tf.summary.create_file_writer(str(folder))
+    writer = records.writer(str(folder))
     with writer.as_default():
         yield
     writer.close()

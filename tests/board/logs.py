@@ -34,7 +34,7 @@ def write(
     Kind is "image", "table", "text", "series", "audio" or "attention" (text, where the first method has the heads).
     """
     for run in runs:
-        writer = tf.summary.create_file_writer(str(Path(folder) / run / "xai"))
+        writer = records.writer(str(Path(folder) / run / "xai"))
         with writer.as_default():
             records.inputs(inputs(kind, n, size), steps[0])
             for place, step in enumerate(steps):

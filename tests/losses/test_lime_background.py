@@ -61,7 +61,8 @@ def test_background_is_that_of_lime(x):
 def test_points_lie_between_two_rows_and_are_new_at_every_step(rng):
     """On the line from a row to the one before it, at another place for every row; integers are the row's own."""
     inputs = {"x": tf.constant(rng.normal(size=(500, 3)).astype("float32")), "id": tf.range(500)}
-    first, second = (neighbourhoods.between(inputs, random.fold(tf.constant([0, s]), 1)) for s in (0, 1))
+    everyone = tf.ones([500], tf.bool)
+    first, second = (neighbourhoods.between(inputs, everyone, random.fold(tf.constant([0, s]), 1)) for s in (0, 1))
     np.testing.assert_array_equal(first["id"], inputs["id"])
     ends = np.roll(inputs["x"], 1, axis=0) - inputs["x"]
     shares = (first["x"] - inputs["x"]) / ends
@@ -69,6 +70,15 @@ def test_points_lie_between_two_rows_and_are_new_at_every_step(rng):
     assert np.all(shares > -1e-3) and np.all(shares < 1.001)
     assert kstest(shares[:, 0], "uniform").pvalue > 0.01
     assert np.abs(first["x"] - second["x"]).min() > 0
+
+
+def test_points_lie_between_rows_that_count(rng):
+    """Those that do not are nobody's other row."""
+    x, counts, seed = rng.normal(size=(7, 3)), np.array([0, 1, 1, 0, 0, 1, 0], bool), tf.constant([0, 3])
+    points = neighbourhoods.between(tf.constant(x), tf.constant(counts), seed)
+    share = random.uniform(seed, (7,)).numpy()[:, None]
+    own = [1, 2, 5]
+    np.testing.assert_allclose(points.numpy()[own], (x + share * (x[[0, 5, 1, 0, 0, 2, 0]] - x))[own], atol=1e-6)
 
 
 def test_a_row_far_from_the_others(x):

@@ -4,12 +4,24 @@ TensorFlow's own `tf.summary.image` and `scalar` need it. The records that they 
 """
 
 import json
+import time
 
 import tensorflow as tf
 
 from tf_xai.board.packing import PLUGIN, VERSION
 
 _SCALAR, _TENSOR, _BLOBS = 1, 2, 3  # of tensorboard's `DataClass`
+
+
+def writer(directory):
+    """A writer of a file in a directory, that comes after those which are there.
+
+    TensorBoard reads files in the order of their names, which have the second, and then a number without leading zeros.
+    """
+    names = tf.io.gfile.listdir(directory) if tf.io.gfile.isdir(directory) else []
+    while any(f".tfevents.{int(time.time())}." in name for name in names):
+        time.sleep(0.05)
+    return tf.summary.create_file_writer(directory)
 
 
 def inputs(blob, step=0):

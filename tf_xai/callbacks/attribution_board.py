@@ -5,7 +5,6 @@ import weakref
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tf_xai.board import examples as drawn
 from tf_xai.board import packing, records
@@ -92,7 +91,7 @@ class AttributionBoard(keras.callbacks.Callback):
         self._rows.forget()
         self._claim()
         self._ready = self._look_ahead()
-        self._writer = tf.summary.create_file_writer(self.log_dir)
+        self._writer = records.writer(self.log_dir)
         self._epoch = self._logged = None
 
     def on_train_batch_end(self, batch, logs=None):

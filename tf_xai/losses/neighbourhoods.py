@@ -124,7 +124,7 @@ def off_between_rows(score, batch, samples):
     Returns: The squared error and the weighted variance of the score on the neighbours, two `(batch,)`, and the scores
         of these, `(samples, batch)`.
     """
-    points = between(batch.inputs, random.fold(batch.seed, 1))
+    points = between(batch.inputs, batch.counted, random.fold(batch.seed, 1))
     played, own = Game(score, points, batch.target, "features", chunk=ALL), score(points, batch.target)
     near = neighbours.normal(played, batch.inputs, samples, batch.seed, batch.weights)
     values, weigh = near.values - own, lambda moves: near.weigh(moves, None)
@@ -137,15 +137,21 @@ def off_between_rows(score, batch, samples):
     return tf.square(error), covariances[:, -1, -1] / count, near.values
 
 
-def between(inputs, seed):
-    """For every row a random point on the way to the one before it; leaves that are not floating point are its own."""
+def between(inputs, counts, seed):
+    """For every row a random point on the way to the one before it that counts, `(batch,)` booleans.
+
+    Leaves that are not floating point are the row's own.
+    """
     share = random.uniform(seed, (trees.batch_size(inputs),))
+    order = tf.argsort(tf.cast(~counts, tf.int32), stable=True)  # what counts comes first
+    many = tf.maximum(tf.reduce_sum(tf.cast(counts, tf.int32)), 1)
+    before = tf.gather(order, (tf.argsort(order) - 1) % many)
 
     def point(x):
         if not trees.is_float(x):
             return x
         along = tf.cast(tf.reshape(share, [-1] + [1] * (x.shape.rank - 1)), x.dtype)
-        return x + along * (tf.roll(x, 1, 0) - x)
+        return x + along * (tf.gather(x, before) - x)
 
     return trees.map_leaves(point, inputs)
 
