@@ -113,10 +113,13 @@ class Tab:
             self.troubles.append(text)
 
     def _complaint(self, message):
-        return message.type == "error" and not message.location["url"].endswith("/favicon.ico")
+        # TensorBoard has no icon, and asks for its fonts without the prefix of its path.
+        own = message.location["url"].endswith("/favicon.ico") or "/font-roboto/" in message.location["url"]
+        return message.type == "error" and not own
 
     def _foreign(self, address):
-        return not address.startswith((self.url, "data:", "blob:", "about:"))
+        origin = "/".join(self.url.split("/")[:3])
+        return not address.startswith((f"{origin}/", "data:", "blob:", "about:"))
 
     def __enter__(self):
         prefix = "p.tf_xai." if self.within else ""

@@ -3,7 +3,6 @@
 import logging
 import subprocess
 import sys
-import urllib.request
 from argparse import Namespace
 
 import pytest
@@ -138,16 +137,3 @@ def test_no_error_of_the_package_ends_tensorboard(folder, damage, there):
     assert "scalars" in active
     assert ("tf_xai" in active) is there
     assert ("The tab XAI is left out" in done.stderr) is not there
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("fast", ["true", "false"])
-def test_the_command(folder, fast):
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--port=0", f"--load_fast={fast}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        try:
-            address = next(word for line in process.stdout for word in line.split() if word.startswith("http://"))
-            with urllib.request.urlopen(f"{address}data/plugin/tf_xai/static/index.js") as answer:
-                assert b"render" in answer.read()
-        finally:
-            process.terminate()
