@@ -132,9 +132,8 @@ def opening(page, address):
     """Seconds from the frame's first request to its first picture, by the browser's clock."""
     page.goto("about:blank")
     page.goto(f"{address}/#tf_xai")
-    page.wait_for_selector("iframe")
+    inner = page.wait_for_selector("iframe").content_frame()
     watch = "() => { if (+document.body.dataset.drawn) return performance.now(); }"
-    inner = next(each for each in page.frames if "plugin_entry" in each.url)
     return inner.wait_for_function(watch, polling="raf").json_value() / 1e3
 
 

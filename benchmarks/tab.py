@@ -58,7 +58,6 @@ def page(chromium=None, size=(1280, 720), **options):
 
 def frame(page):
     """The frame of the tab, once it has drawn."""
-    page.wait_for_selector("iframe")
-    inner = next(each for each in page.frames if "plugin_entry" in each.url)
+    inner = page.wait_for_selector("iframe").content_frame()
     inner.wait_for_function("() => +document.body.dataset.drawn && document.body.dataset.waiting === undefined")
     return inner
