@@ -132,7 +132,7 @@ def test_special_tokens_can_be_hidden(own_url, open_tab):
         tab.find("special").check()
     assert tokens.all_text_contents() == ["not", "bad", "at", "all"]
     cells(tab.pixels(head=2), 4)
-    assert "special=hidden" in tab.page.url
+    tab.page.wait_for_url(lambda url: "special=hidden" in url)
 
 
 def test_layers_stand_in_the_order_of_their_calls(own_url, open_tab):

@@ -67,12 +67,12 @@ def test_cursor_follows_and_sets_the_step(url, open_tab):
         x = chart.place("x", 4.2) * width / 340  # nearest to 5, the last one
         chart.root.click(position={"x": x, "y": 60 * width / 340})
     near(at(), chart.place("x", 5))
-    assert "step=" not in tab.page.url
+    tab.page.wait_for_url(lambda url: "step=" not in url)  # it is written a tenth of a second later
     with tab.drawing():
         for key in ["ArrowLeft", "ArrowLeft", "Enter"]:
             chart.root.press(key)
     near(at(), chart.place("x", 1))
-    tab.page.wait_for_url(lambda url: "step=1" in url)  # it is written a tenth of a second later
+    tab.page.wait_for_url(lambda url: "step=1" in url)
 
 
 def test_readout(url, open_tab):
@@ -145,7 +145,7 @@ def test_no_front_where_the_better_way_is_not_known(url, open_tab):
     tab.choose("x", "insertion")
     assert "higher insertion" in tab.find("ways").inner_text()
     assert tab.find("front").count() == 1
-    assert "x=insertion" in tab.page.url
+    tab.page.wait_for_url(lambda url: "x=insertion" in url)
 
 
 def test_table_of_the_points(url, open_tab):
@@ -158,7 +158,7 @@ def test_table_of_the_points(url, open_tab):
     assert [float(row[3]) for row in read()] == [float(f"{y:.3f}") for y in sorted(y for _, y in expected.values())]
     with tab.drawing():
         tab.find("points").get_by_role("button", name="Choose epoch 0").first.press("Enter")
-    assert "step=0" in tab.page.url
+    tab.page.wait_for_url(lambda url: "step=0" in url)
     assert [row[1] for row in read() if row[1] == "0"] == ["0"] * 2
     assert tab.frame.locator('[aria-current="true"]').count() == 2
     assert [float(row[3]) for row in read()] == sorted(float(row[3]) for row in read())

@@ -134,7 +134,7 @@ def test_threshold(url, open_tab):
     tab = open_tab(url, view="drift", step=1)
     tab.slide("threshold", 0.4)
     assert flips(tab) == expected(1, 0.4) == [("plain", 8)]
-    assert "threshold=0.4" in tab.page.url
+    tab.page.wait_for_url(lambda url: "threshold=0.4" in url)
     near(shares(tab), places(tab, [1 / N, 0, 0]))
     check_ends(Chart(tab, SHARES), 0, 1)
     tab.slide("threshold", 0.95)

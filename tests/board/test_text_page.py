@@ -113,7 +113,7 @@ def test_words_are_sums_of_their_tokens(url, open_tab):
     assert [token["text"] for token in tokens] == ["[CLS]", "unbelievable", "film", "[SEP]"]
     assert tokens[1]["title"] == "unbelievable: +0.496"  # 1 - 2 * 32 / 127
     np.testing.assert_allclose(rgb(tokens[1]["ground"]), (WHITE + ORANGE) / 2, atol=2)
-    assert "units=words" in tab.page.url
+    tab.page.wait_for_url(lambda url: "units=words" in url)
 
 
 def test_words_of_tokenizers(url, open_tab):
