@@ -95,9 +95,12 @@ def test_words_for_every_token(rng, tmp_path):
 def test_two_boards_of_one_training_need_two_directories(rows, tmp_path):
     x, y = rows
     boards = lambda *names: [Board(tmp_path / name, x, y, "gradient", metrics=()) for name in names]
+    model, failed = mlp(), boards("one", "one")
     with pytest.raises(ValueError, match="Two boards of one training can not write to"):
-        fit(mlp(), x, y, *boards("one", "one"))
-    fit(mlp(), x, y, *boards("one", "other"))
+        fit(model, x, y, *failed)
+    # Another attempt is another training, even while the boards of the first are still there.
+    fit(model, x, y, *boards("one", "other"))
+    assert failed
 
 
 def test_a_training_goes_on_in_its_directory(rows, tmp_path):

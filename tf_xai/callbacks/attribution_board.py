@@ -99,9 +99,8 @@ class AttributionBoard(keras.callbacks.Callback):
 
     def _claim(self):
         """Raises where another board of the same training writes to the same directory: one would show the other's."""
-        self.began = id(self.model), int(self.model.optimizer.iterations)
         other = _WRITING.get(self.log_dir)
-        if other not in (None, self) and other.began == self.began:
+        if other not in (None, self) and other.params is self.params:  # Keras gives those of one `fit` the same dict
             raise ValueError(
                 f"Two boards of one training can not write to {self.log_dir!r}. Pass one board all `explainers`, or "
                 "each a `log_dir` of its own."
